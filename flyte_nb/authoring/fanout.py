@@ -1,0 +1,246 @@
+"""Decides what `map` does: one action an item, results in the order of the items, errors as values unless told otherwise.
+
+Inside a run the actions belong to the running action; outside, `map` makes a run of its own (`enter_run`, given by the
+workspace) and is parallel there too.
+
+Must not know: how actions are executed.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from flyte_nb.authoring.outcomes import error_of
+from flyte_nb.authoring.task import Task
+from flyte_nb.core.current import CURRENT, Frame, ResultStream
+from flyte_nb.core.events import Inputs
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import SCALARS, unpack
+
+#: Calls are bound and submitted this many at a time, so that work starts while a long iterable is still read.
+SUBMIT_ROWS = 2_000
+
+EnterRun = Callable[[str], AbstractContextManager[Frame]]
+_enter_run: EnterRun | None = None
+
+
+def set_enter_run(enter: EnterRun) -> None:
+    """Say how a `map` outside of runs gets a run of its own."""
+    global _enter_run  # noqa: PLW0603 - one workspace a process
+    _enter_run = enter
+
+
+class _Fan:
+    """The calls of one map: how far they are bound, and which of them could not be."""
+
+    def __init__(self, target: Any, iterables: tuple[Iterable[Any], ...], concurrency: int) -> None:  # noqa: ANN401
+        self.task, self._prefix, self._keywords = _unwrap(target)
+        _check_partial(target, self.task, self._prefix, self._keywords, len(iterables))
+        self._rows: Iterator[tuple[Any, ...]] = zip(*iterables)  # noqa: B905 - the shortest wins, as in Flyte
+        self._concurrency = concurrency
+        self._stream: ResultStream | None = None
+        self._unbound: dict[int, Exception] = {}
+        self._read = 0
+
+    def open(self, frame: Frame, group: str) -> None:
+        """Begin inside the run of a frame."""
+        self._stream = frame.submitter.stream(self.task, frame.with_group(group), self._concurrency)
+
+    def submit_some(self) -> bool:
+        """Bind and submit the next calls; false when there are none left."""
+        bound: list[Inputs] = []
+        read = 0
+        for row in itertools.islice(self._rows, SUBMIT_ROWS):
+            try:
+                bound.append(self.task.pack_inputs(self._prefix + row, self._keywords))
+            except Exception as error:  # noqa: BLE001 - told in the place of the item's result
+                self._unbound[self._read + read] = error
+            read += 1
+        self._read += read
+        if bound:
+            self.stream.submit(bound)
+        return read == SUBMIT_ROWS
+
+    @property
+    def stream(self) -> ResultStream:
+        """The calls' stream."""
+        if self._stream is None:
+            raise RuntimeError("the map was not opened")
+        return self._stream
+
+    def positions(self) -> Iterator[tuple[Exception | None, int]]:
+        """For each item that was read: why it could not be bound, or its position in the stream."""
+        index = position = 0
+        while index < self._read:
+            error = self._unbound.pop(index, None)
+            yield error, position
+            position += error is None
+            index += 1
+
+    def value(self, position: int) -> tuple[bool, Any]:
+        """(whether it succeeded, value or exception) of a call that has ended."""
+        _ok, item, where = self.stream.result(position)
+        if isinstance(item, Failure):
+            return False, error_of(item, where)
+        return True, item if type(item) in SCALARS else unpack(item)
+
+
+def map_sync(
+    func: Any,  # noqa: ANN401 - a task, or a partial of one
+    *iterables: Iterable[Any],
+    group_name: str | None = None,
+    concurrency: int = 0,
+    return_exceptions: bool = True,
+) -> Iterator[Any]:
+    """Call a task for each item (of several iterables: for each tuple, the shortest wins), in parallel.
+
+    Lazy: nothing happens before the first result is asked for. Leaving the loop early aborts what is in flight.
+
+    Args:
+        func: a task, or a `functools.partial` of one that leaves exactly one parameter open.
+        iterables: values for its parameters, by position.
+        group_name: the group is called `<task name>_<group_name>`, by default `<task name>_map`.
+        concurrency: most actions in flight at once; 0 (default) is no limit.
+        return_exceptions: yield errors in the place of results (default); otherwise the first one, in the order of the
+            items, is raised and the rest is aborted.
+
+    Yields:
+        Results in the order of the items.
+
+    Raises:
+        TypeError: not a task, or a partial that leaves another number of parameters open (on the first iteration).
+        ValueError: concurrency is negative.
+    """
+    if not iterables:
+        return
+    fan = _Fan(func, iterables, _checked(concurrency))
+    with _frame(fan.task) as frame:
+        fan.open(frame, group_of(fan.task, group_name))
+        try:
+            while fan.submit_some():
+                pass
+            for unbound, position in fan.positions():
+                if unbound is None:
+                    fan.stream.wait_result(position)
+                    succeeded, value = fan.value(position)
+                else:
+                    succeeded, value = False, unbound
+                if not succeeded and not return_exceptions:
+                    raise value
+                yield value
+        finally:
+            fan.stream.close()
+
+
+async def map_async(
+    func: Any,  # noqa: ANN401 - a task, or a partial of one
+    *iterables: Iterable[Any],
+    group_name: str | None = None,
+    concurrency: int = 0,
+    return_exceptions: bool = True,
+) -> AsyncIterator[Any]:
+    """The same as `map`, as an async generator that does not block the loop."""
+    if not iterables:
+        return
+    fan = _Fan(func, iterables, _checked(concurrency))
+    with _frame(fan.task) as frame:
+        fan.open(frame, group_of(fan.task, group_name))
+        try:
+            while fan.submit_some():
+                pass
+            for unbound, position in fan.positions():
+                if unbound is None:
+                    await fan.stream.wait_result_async(position)
+                    succeeded, value = fan.value(position)
+                else:
+                    succeeded, value = False, unbound
+                if not succeeded and not return_exceptions:
+                    raise value
+                yield value
+        finally:
+            fan.stream.close()
+
+
+class Map:
+    """`flyte.map`: call a task for each item, in parallel; `flyte.map.aio` is the async form."""
+
+    __call__ = staticmethod(map_sync)
+    aio = staticmethod(map_async)
+
+    def __repr__(self) -> str:
+        return "<flyte_nb.map>"
+
+
+def group_of(task: Task[..., Any], group_name: str | None) -> str:
+    """The group of a map's actions."""
+    return f"{task.name}_{group_name or 'map'}"
+
+
+def _frame(task: Task[..., Any]) -> AbstractContextManager[Frame]:
+    frame = CURRENT.get()
+    if frame is not None:
+        return _Here(frame)
+    if _enter_run is None:
+        raise RuntimeError("flyte.map was called before the workspace was set up: use `import flyte_nb`.")
+    return _enter_run(f"map-{task.short_name}")
+
+
+class _Here(AbstractContextManager[Frame]):
+    """The frame that is there already."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def __enter__(self) -> Frame:
+        return self._frame
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+def _checked(concurrency: int) -> int:
+    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 0:
+        raise ValueError(f"map(concurrency=) takes a whole number from 0 (no limit), got {concurrency!r}")
+    return concurrency
+
+
+def _unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:  # noqa: ANN401
+    """The task, and what a partial has bound of it."""
+    prefix: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = {}
+    while isinstance(target, functools.partial):
+        prefix, keywords = target.args + prefix, {**target.keywords, **keywords}
+        target = target.func
+    if not isinstance(target, Task):
+        name = getattr(target, "__name__", repr(target))
+        raise TypeError(f"flyte.map takes a task or a partial of one, got {name}: declare it with @env.task first.")
+    return target, prefix, keywords
+
+
+def _check_partial(
+    target: Any,  # noqa: ANN401 - a task, or a partial of one
+    task: Task[..., Any],
+    prefix: tuple[Any, ...],
+    keywords: dict[str, Any],
+    iterables: int,
+) -> None:
+    if not isinstance(target, functools.partial):
+        return
+    names = [parameter.name for parameter in task.signature.parameters]
+    for name in names[: len(prefix)]:
+        if name in keywords:
+            raise TypeError(
+                f"Parameter '{name}' is provided both as positional argument and keyword argument in partial "
+                f"function {task.name}."
+            )
+    left = task.signature.unspecified(prefix, keywords)
+    if len(left) != 1 or iterables != 1:
+        raise TypeError(
+            f"Partial function must leave exactly one parameter unspecified for mapping. Found {len(left)} unspecified "
+            f"parameters in {task.name}, params: {dict.fromkeys(left).keys()}"
+            + (f", and {iterables} iterables were given" if iterables != 1 else "")
+        )

@@ -1,0 +1,43 @@
+"""Decides what a caller gets for an action that failed: the exception, its cause, and where to look.
+
+The class and the code follow Flyte 2 (`errors.from_code`); `str()` of it is the user's own message. Beyond Flyte, the
+cause is the task's own exception where it could be pickled, and notes tell the action, its inputs and its traceback.
+
+Must not know: how the answer came.
+"""
+
+from __future__ import annotations
+
+import pickle
+
+from flyte_nb import errors
+from flyte_nb.core.current import Whereabouts
+from flyte_nb.core.failure import Failure
+
+
+def error_of(failure: Failure, where: Whereabouts | None) -> errors.BaseRuntimeError:
+    """The exception that the caller of a failed action sees."""
+    error = errors.from_code(
+        failure.kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name
+    )
+    error.__cause__ = cause_of(failure)
+    if where is not None and where[1]:
+        run, action, task, path, inputs = where
+        worker = f" on worker {failure.worker}" if failure.worker else ""
+        error.add_note(f"In action {action} of task {task}{worker}, run {run} ({path}).")
+        if inputs:
+            error.add_note(f"Its inputs: {inputs}")
+    if failure.traceback:
+        error.add_note(f"The task's own traceback:\n{failure.traceback.rstrip()}")
+    return error
+
+
+def cause_of(failure: Failure) -> BaseException | None:
+    """The task's own exception, or None where it cannot be had."""
+    if failure.pickled is None:
+        return None
+    try:
+        cause = pickle.loads(failure.pickled)  # noqa: S301 - made by our own workers from the user's exception
+    except Exception:  # noqa: BLE001 - a class that only the worker has, for instance
+        return None
+    return cause if isinstance(cause, BaseException) else None

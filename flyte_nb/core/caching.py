@@ -1,0 +1,144 @@
+"""When a task's earlier result may stand for a new one.
+
+Decides: which cache settings are valid, what their short forms mean, and how the parts of a version become one.
+Must not know: where results are stored, or how a function's code is read.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, Protocol, cast, get_args, runtime_checkable
+
+from flyte_nb.core.durations import Duration, check_duration, seconds
+
+CacheBehavior = Literal["auto", "override", "disable"]
+
+_ALIASES: MappingProxyType[str, CacheBehavior] = MappingProxyType(
+    {
+        **dict.fromkeys(("enable", "enabled", "on", "true", "yes"), "auto"),
+        **dict.fromkeys(("off", "false", "no", "none"), "disable"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionParameters:
+    """What a cache policy may look at.
+
+    Attributes:
+        func: The task's function.
+        image: The image of its environment.
+        code_bundle: Always None here; kept for policies written for Flyte.
+    """
+
+    func: Callable[..., object] | None
+    image: object = None
+    code_bundle: None = None
+
+
+@runtime_checkable
+class CachePolicy(Protocol):
+    """Says which version of a task's code the cache holds results of."""
+
+    def get_version(self, salt: str, params: VersionParameters) -> str:
+        """A string that changes when old results are no longer good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """When a task's earlier result is used instead of running it.
+
+    Attributes:
+        behavior: "auto" reads and stores, "override" computes and stores, "disable" does neither. Flyte's aliases
+            ("on", "off", ...) are taken.
+        version_override: The version, instead of one made by policies.
+        serialize: Of several equal calls at one time, run one and give its result to all.
+        ignored_inputs: Parameters that do not count.
+        salt: Goes into the version: a way to start afresh.
+        policies: What makes the version; None means the default, the code of the function and of what it calls.
+        max_age: How old a result may be; an int counts seconds.
+
+    Example:
+        >>> Cache("on", ignored_inputs="verbose").get_ignored_inputs()
+        ('verbose',)
+    """
+
+    behavior: CacheBehavior | str
+    version_override: str | None = None
+    serialize: bool = False
+    ignored_inputs: tuple[str, ...] | str = ()
+    salt: str = ""
+    policies: Sequence[CachePolicy] | CachePolicy | None = None
+    max_age: Duration | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "behavior", _behavior(self.behavior))
+        if self.max_age is not None:
+            check_duration("Cache.max_age", self.max_age, seconds_too=True)
+        if self.policies is not None and not self.policy_list() and self.version_override is None and self.is_enabled():
+            raise ValueError("If version is not defined then at least one cache policy needs to be set")
+
+    def is_enabled(self) -> bool:
+        """Whether results are stored at all."""
+        return self.behavior != "disable"
+
+    def get_ignored_inputs(self) -> tuple[str, ...]:
+        """The parameters that do not count, always as a tuple."""
+        return (self.ignored_inputs,) if isinstance(self.ignored_inputs, str) else tuple(self.ignored_inputs)
+
+    def policy_list(self) -> tuple[CachePolicy, ...]:
+        """The policies that were set, always as a tuple; empty means the default."""
+        if self.policies is None:
+            return ()
+        return tuple(self.policies) if isinstance(self.policies, Sequence) else (self.policies,)
+
+    @property
+    def max_age_seconds(self) -> float | None:
+        """`max_age` in seconds, None without a limit."""
+        return None if self.max_age is None else seconds(self.max_age)
+
+    def get_version(self, params: VersionParameters | None = None, default: Iterable[CachePolicy] = ()) -> str:
+        """The version that results are stored under; "" if none are.
+
+        Args:
+            params: What the policies look at; not needed with `version_override`.
+            default: The policies to use if none were set.
+        """
+        if not self.is_enabled():
+            return ""
+        if self.version_override is not None:
+            return self.version_override
+        if params is None:
+            raise ValueError("Version parameters must be provided when version_override is not set.")
+        versions = ""
+        for policy in self.policy_list() or tuple(default):
+            try:
+                versions += policy.get_version(self.salt, params)
+            except Exception as error:
+                raise ValueError(f"Failed to generate version for cache policy {policy}.") from error
+        return hashlib.sha256(versions.encode()).hexdigest()
+
+
+def _behavior(asked: object) -> CacheBehavior:
+    for behavior in get_args(CacheBehavior):
+        if asked == behavior:
+            return cast(CacheBehavior, behavior)
+    alias = _ALIASES.get(asked.lower()) if isinstance(asked, str) else None
+    if alias is None:
+        raise ValueError(
+            f"Invalid cache behavior: {asked!r}. Must be one of {list(get_args(CacheBehavior))} (aliases accepted: {sorted(_ALIASES)})."
+        )
+    return alias
+
+
+CacheRequest = str | Cache
+
+
+def cache_from_request(cache: object) -> Cache:
+    """What `cache=` means: a behaviour or the whole policy (`CacheRequest`); TypeError for anything else."""
+    if isinstance(cache, Cache):
+        return cache
+    if not isinstance(cache, str):
+        raise TypeError(f"cache must be a string such as 'auto' or a Cache, got {cache!r}")
+    return Cache(cache)

@@ -1,0 +1,174 @@
+"""Decides which facts are recorded about a run: immutable, in the past tense, applied in order by `RunState`.
+
+Facts about many actions are one event (rows are a `range` where they are adjacent): a fan-out of 100,000 calls is a
+handful of events. All instants are UTC seconds since 1970. An event never carries live objects; inputs and outputs
+are items (`payloads`).
+
+Must not know: who decides (controller) or who keeps (store).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import Item
+from flyte_nb.core.phases import ActionPhase
+from flyte_nb.core.policy import Resources, RetryStrategy, Timeout
+
+FORMAT_VERSION = 1
+
+Rows = Sequence[int]
+Inputs = tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What a run needs to know of a task.
+
+    Attributes:
+        key: identifies this definition of the task (a re-run cell makes another one).
+        name: `<environment>.<function>`; `short_name` is for display.
+        parameters: names, in the order of an action's inputs.
+        outputs: names of the declared outputs; empty if none are declared.
+        is_async: whether the body is an `async def`.
+        on_cluster: a root of this task runs on the cluster although it is async (its environment asks for resources).
+        concurrency: most actions of it that may run at once on one worker; 0 is no limit.
+    """
+
+    key: str
+    name: str
+    short_name: str
+    parameters: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    is_async: bool = False
+    on_cluster: bool = False
+    retries: RetryStrategy = RetryStrategy(0)
+    timeout: Timeout = Timeout()
+    resources: Resources = Resources()
+    concurrency: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run began; its root action is row 0."""
+
+    run: str
+    task: TaskFacts
+    inputs: Inputs
+    at: float
+    custom_context: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDeclared:
+    """A task was called for the first time in the run; its id is its position."""
+
+    run: str
+    task: TaskFacts
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsCalled:
+    """One parent called one task in one group, `len(inputs)` times in a row; rows are given from `first` on."""
+
+    run: str
+    first: int
+    parent: int
+    task: int
+    group: str
+    inputs: Sequence[Inputs]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsStarted:
+    """Attempts began to run on a worker."""
+
+    run: str
+    rows: Rows
+    worker: str
+    at: array[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsSucceeded:
+    """Actions ended well. Includes the start of attempts that no `AttemptsStarted` told of."""
+
+    run: str
+    rows: Rows
+    worker: str
+    outputs: Sequence[Item]
+    started: array[float]
+    ended: array[float]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt ended badly and another one will be made, not before `retry_at`."""
+
+    run: str
+    row: int
+    failure: Failure
+    started: float
+    ended: float
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed:
+    """An action ended badly: phase failed or timed_out."""
+
+    run: str
+    row: int
+    phase: ActionPhase
+    failure: Failure
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsLost:
+    """Attempts ended because their worker went away; they are queued again at no cost to their retries."""
+
+    run: str
+    rows: Rows
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsAborted:
+    """Actions were stopped, or dropped before they started."""
+
+    run: str
+    rows: Rows
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogWritten:
+    """An attempt printed."""
+
+    run: str
+    row: int
+    attempt: int
+    text: str
+
+
+Event = (
+    RunStarted
+    | TaskDeclared
+    | ActionsCalled
+    | AttemptsStarted
+    | ActionsSucceeded
+    | AttemptFailed
+    | ActionFailed
+    | AttemptsLost
+    | ActionsAborted
+    | LogWritten
+)

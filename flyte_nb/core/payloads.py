@@ -1,0 +1,126 @@
+"""Decides how input and output values travel and are kept: as *items*.
+
+An item is either an exact immutable scalar, as itself, or a `Blob` of pickled bytes. Scalars make up most of what
+fans out, and leaving them alone lets a whole chunk be pickled in one go; everything else is pickled at the call, so
+that a value changed later by the caller is not changed for the callee (inputs and outputs are copies).
+
+Functions and classes from the notebook, and from modules that are not installed packages, are pickled by value:
+a worker then runs the code as it is now, not as it was when the worker started.
+
+Must not know: where items go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import pickle
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType, NoneType
+
+import cloudpickle
+
+SCALARS: frozenset[type] = frozenset({NoneType, bool, int, float, str, bytes})
+PROTOCOL = 5
+
+
+class Blob:
+    """Pickled bytes of one value."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __reduce__(self) -> tuple[type[Blob], tuple[bytes]]:
+        return Blob, (self.data,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Blob) and self.data == other.data
+
+    def __hash__(self) -> int:
+        return hash(self.data)
+
+    def __repr__(self) -> str:
+        return f"Blob({len(self.data)} bytes)"
+
+
+type_of = type
+Item = None | bool | int | float | str | bytes | Blob
+
+
+def pack(value: object, *, plain: bool = False) -> Item:
+    """Turn a value into an item.
+
+    Args:
+        value: anything that cloudpickle takes.
+        plain: the value is made of exact built-in scalars and containers only, so the faster standard pickle will do.
+
+    Raises:
+        Exception: whatever pickling raised; the caller knows the argument's name and says it.
+    """
+    if type(value) in SCALARS:
+        return value  # type: ignore[return-value]  # the test above is the narrowing
+    if plain:
+        return Blob(pickle.dumps(value, PROTOCOL))
+    return Blob(dumps(value))
+
+
+def unpack(item: Item) -> object:
+    """The value of an item: a fresh copy each time for blobs."""
+    return pickle.loads(item.data) if type(item) is Blob else item  # noqa: S301 - bytes that our own pack() made
+
+
+def dumps(value: object) -> bytes:
+    """Cloudpickle a value, code outside installed packages by value."""
+    _register_by_value()
+    return cloudpickle.dumps(value, PROTOCOL)
+
+
+def digest(item: Item) -> str:
+    """A short stable hash of an item."""
+    if type(item) is Blob:
+        return hashlib.blake2b(item.data, digest_size=12).hexdigest()
+    return hashlib.blake2b(f"{type_of(item).__name__}:{item!r}".encode("utf8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def size_bytes(item: Item) -> int:
+    """Roughly how many bytes an item takes."""
+    return len(item.data) if type(item) is Blob else sys.getsizeof(item)
+
+
+# ------------------------------------------------------------------ code by value
+_INSTALLED = tuple(
+    {str(Path(path).resolve()) for key in ("stdlib", "platstdlib", "purelib", "platlib") if (path := sysconfig.get_paths().get(key))}
+)
+_OWN = str(Path(__file__).resolve().parents[1])
+_seen_modules: set[str] = set()
+
+
+def is_installed(module: ModuleType) -> bool:
+    """Whether a module belongs to the Python installation (or to this package), so that workers can import it."""
+    file = getattr(module, "__file__", None)
+    if file is None:  # built-in, namespace package, or made at run time
+        return True
+    path = str(Path(file).resolve())
+    return path.startswith((*_INSTALLED, _OWN)) or "site-packages" in path or "dist-packages" in path
+
+
+def _register_by_value() -> None:
+    """Tell cloudpickle about the user's own modules; each module is looked at once.
+
+    The registration stays: taking it back after each pickling would race with other threads, and looking at all
+    modules each time costs more than the pickling.
+    """
+    if len(sys.modules) == len(_seen_modules):
+        return
+    for name in [name for name in list(sys.modules) if name not in _seen_modules]:
+        _seen_modules.add(name)
+        module = sys.modules.get(name)
+        if not isinstance(module, ModuleType) or name == "__main__" or name != getattr(module, "__name__", None):
+            continue
+        if not is_installed(module):
+            with contextlib.suppress(ValueError):
+                cloudpickle.register_pickle_by_value(module)

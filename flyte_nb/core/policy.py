@@ -1,0 +1,290 @@
+"""What a user may ask of the runs of a task: retries, timeouts, cache, reuse, secrets, resources.
+
+Decides: which of these values are valid, what the short forms mean (`retries=3`, `timeout=30`, `cache="on"`), and the
+arithmetic that belongs to them.
+Must not know: who applies them, or when. Every value is frozen and whole once it is made.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, TypeGuard, cast
+
+from flyte_nb.core.caching import Cache, CachePolicy, CacheRequest, VersionParameters, cache_from_request
+from flyte_nb.core.durations import Duration, check_duration, seconds
+from flyte_nb.core.resources import Resources
+
+__all__ = [
+    "Backoff",
+    "Cache",
+    "CachePolicy",
+    "CacheRequest",
+    "Resources",
+    "RetryStrategy",
+    "ReusePolicy",
+    "Secret",
+    "SecretRequest",
+    "Timeout",
+    "TimeoutType",
+    "VersionParameters",
+    "cache_from_request",
+    "retries_from_request",
+    "secrets_from_request",
+    "timeout_from_request",
+]
+
+# --------------------------------------------------------------------------------------------------------- retries
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before a retry: `min(base * factor**n, cap)` before the n-th, counted from 0.
+
+    Attributes:
+        base: The first wait.
+        factor: What each further wait is multiplied with; 1.0 keeps it constant.
+        cap: The longest wait; required if `factor` is above 1.
+
+    Example:
+        >>> Backoff(timedelta(seconds=2), factor=2.0, cap=timedelta(seconds=10)).delay(3)
+        10.0
+    """
+
+    base: timedelta
+    factor: float = 1.0
+    cap: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        check_duration("Backoff.base", self.base)
+        if self.cap is not None:
+            check_duration("Backoff.cap", self.cap)
+        if not _is_finite(self.factor):
+            raise ValueError(f"Backoff.factor must be a finite number, got {self.factor!r}")
+        if self.factor < 1.0:
+            raise ValueError(f"Backoff.factor must be >= 1.0, got {self.factor}")
+        if self.factor > 1.0 and self.cap is None:
+            raise ValueError("Backoff.cap is required when factor > 1.0 to prevent unbounded growth")
+
+    def compute_delay(self, n: int) -> timedelta:
+        """The wait before the n-th retry, counted from 0."""
+        if n < 0:
+            raise ValueError(f"Retry index n must be >= 0, got {n}")
+        if self.cap is None:  # then the factor is 1
+            return self.base
+        try:
+            return min(self.base * self.factor**n, self.cap)
+        except OverflowError:
+            return self.cap if self.base else self.base
+
+    def delay(self, n: int) -> float:
+        """The wait before the n-th retry, counted from 0, in seconds."""
+        return self.compute_delay(n).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class RetryStrategy:
+    """How often a failed action is tried again, and at what pace.
+
+    Attributes:
+        count: Attempts beyond the first. Lost workers do not count.
+        backoff: The waits between attempts; none means at once.
+
+    Example:
+        >>> RetryStrategy(3).delay(0)
+        0.0
+    """
+
+    count: int
+    backoff: Backoff | None = None
+
+    def __post_init__(self) -> None:
+        if not _is_count(self.count, least=0):
+            raise ValueError(f"RetryStrategy.count must be an int >= 0, got {self.count!r}")
+        if self.backoff is not None and not isinstance(self.backoff, Backoff):
+            raise TypeError(f"RetryStrategy.backoff must be a Backoff, got {self.backoff!r}")
+
+    def delay(self, n: int) -> float:
+        """The wait before the n-th retry, counted from 0, in seconds."""
+        return 0.0 if self.backoff is None else self.backoff.delay(n)
+
+
+def retries_from_request(retries: int | RetryStrategy) -> RetryStrategy:
+    """What `retries=` means: a count or a whole strategy."""
+    return retries if isinstance(retries, RetryStrategy) else RetryStrategy(retries)
+
+
+def _is_count(value: object, *, least: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+# -------------------------------------------------------------------------------------------------------- timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Time limits of an action. None and 0 mean no limit; an int counts seconds.
+
+    Attributes:
+        max_runtime: How long one attempt may run.
+        max_queued_time: How long one attempt may wait for its start.
+        deadline: How long all attempts together may take.
+
+    Example:
+        >>> Timeout(max_runtime=timedelta(minutes=1), deadline=300).max_runtime_seconds
+        60.0
+    """
+
+    max_runtime: Duration | None = None
+    max_queued_time: Duration | None = None
+    deadline: Duration | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_runtime", "max_queued_time", "deadline"):
+            value = getattr(self, name)
+            if value is not None:
+                check_duration(f"Timeout.{name}", value, seconds_too=True)
+
+    @property
+    def max_runtime_seconds(self) -> float | None:
+        """`max_runtime` in seconds, None without a limit."""
+        return _limit_seconds(self.max_runtime)
+
+    @property
+    def max_queued_seconds(self) -> float | None:
+        """`max_queued_time` in seconds, None without a limit."""
+        return _limit_seconds(self.max_queued_time)
+
+    @property
+    def deadline_seconds(self) -> float | None:
+        """`deadline` in seconds, None without a limit."""
+        return _limit_seconds(self.deadline)
+
+
+TimeoutType = Timeout | int | timedelta
+
+
+def timeout_from_request(timeout: object) -> Timeout:
+    """What `timeout=` means (`TimeoutType` or None): seconds or a timedelta of `max_runtime`, or all the limits."""
+    if isinstance(timeout, Timeout):
+        return timeout
+    if timeout is None:
+        return Timeout()
+    if isinstance(timeout, bool) or not isinstance(timeout, int | timedelta):
+        raise ValueError(f"Timeout must be an instance of Timeout, int, or timedelta, got {timeout!r}.")  # noqa: TRY004 - Flyte's class
+    return Timeout(max_runtime=timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout))
+
+
+def _limit_seconds(limit: Duration | None) -> float | None:
+    return seconds(limit) or None if limit is not None else None
+
+
+# ---------------------------------------------------------------------------------------------- reuse and secrets
+
+_MIN_TTL = timedelta(seconds=30)  # Flyte's limit
+
+
+@dataclass(frozen=True, slots=True)
+class ReusePolicy:
+    """How an environment's workers are kept warm. Here they always are; only `concurrency` has an effect.
+
+    Attributes:
+        replicas: How many, or (min, max).
+        idle_ttl: How long an idle environment is kept; an int counts seconds.
+        concurrency: How many async actions one worker runs at a time.
+        scaledown_ttl: How long an idle replica is kept; an int counts seconds.
+        scope: Shared by all runs ("global") or not ("run").
+    """
+
+    replicas: int | tuple[int, int] = 2
+    idle_ttl: Duration = 30
+    concurrency: int = 1
+    scaledown_ttl: Duration = 30
+    scope: Literal["global", "run"] = "global"
+
+    def __post_init__(self) -> None:
+        if self.scope not in ("global", "run"):
+            raise ValueError('scope must be "global" or "run"')
+        object.__setattr__(self, "replicas", _replicas(self.replicas))
+        if not _is_count(self.concurrency, least=1):
+            raise ValueError(f"concurrency must be an int >= 1, got {self.concurrency!r}")
+        for name in ("idle_ttl", "scaledown_ttl"):
+            ttl = getattr(self, name)
+            if not isinstance(ttl, int | timedelta):
+                raise ValueError(f"{name} must be an int (seconds) or a timedelta")  # noqa: TRY004 - Flyte's class
+            ttl = ttl if isinstance(ttl, timedelta) else timedelta(seconds=ttl)
+            if ttl < _MIN_TTL:
+                raise ValueError(f"{name} must be at least 30 seconds")
+            object.__setattr__(self, name, ttl)
+
+    @property
+    def min_replicas(self) -> int:
+        """The lower end of `replicas`."""
+        return cast(tuple[int, int], self.replicas)[0]
+
+    @property
+    def max_replicas(self) -> int:
+        """The upper end of `replicas`."""
+        return cast(tuple[int, int], self.replicas)[1]
+
+    def get_scaledown_ttl(self) -> timedelta:
+        """`scaledown_ttl` as a timedelta."""
+        return cast(timedelta, self.scaledown_ttl)
+
+
+def _replicas(asked: object) -> tuple[int, int]:
+    low, high = asked if isinstance(asked, tuple) and len(asked) == 2 else (asked, asked)  # noqa: PLR2004 - min and max
+    if not (_is_count(low, least=0) and _is_count(high, least=0)):
+        raise ValueError("replicas must be an int or a tuple of two ints")
+    return low, high
+
+
+_SECRET_MOUNT = "/etc/flyte/secrets"  # noqa: S105 - a path, Flyte's only one
+_ENV_VAR = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that a task reads from an environment variable.
+
+    Attributes:
+        key: Its name in the secret store.
+        group: The group of the name.
+        mount: Where it is mounted as a file; taken for Flyte, without effect here.
+        as_env_var: The variable; by default GROUP_KEY in capitals, "-" as "_".
+
+    Example:
+        >>> Secret("api-key", group="maps").as_env_var
+        'MAPS_API_KEY'
+    """
+
+    key: str
+    group: str | None = None
+    mount: Path | None = None
+    as_env_var: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mount and str(self.mount) != _SECRET_MOUNT:
+            raise ValueError(f"Only {_SECRET_MOUNT} is supported as secret mount path today.")
+        if not self.mount and not self.as_env_var:
+            name = f"{self.group}_{self.key}" if self.group else self.key
+            object.__setattr__(self, "as_env_var", name.replace("-", "_").upper())
+        if self.as_env_var is not None and not _ENV_VAR.fullmatch(self.as_env_var):
+            raise ValueError(f"Invalid environment variable name: {self.as_env_var}, must match ^{_ENV_VAR.pattern}$")
+
+
+SecretRequest = str | Secret | Sequence[str | Secret]
+
+
+def secrets_from_request(secrets: SecretRequest | None) -> tuple[Secret, ...]:
+    """What `secrets=` means: one or several, by key or whole."""
+    if secrets is None:
+        return ()
+    each = (secrets,) if isinstance(secrets, str | Secret) else secrets
+    return tuple(secret if isinstance(secret, Secret) else Secret(secret) for secret in each)

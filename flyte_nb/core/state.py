@@ -1,0 +1,487 @@
+"""Decides what a run looks like after its events: the fold of the log, and nothing but the fold.
+
+Rule 1: every change of a run goes through `RunState.apply`. Rule 2: `apply` needs the event alone: no clock, no I/O,
+so that a run read back from a store is the very same object as the live one.
+
+A run may hold a million actions, so an action is a row in typed columns (about 45 bytes) and adjacent rows are
+written by slices. Rows that share parent, group and task share a `Node`, which keeps their counts; counts are
+therefore always at hand. What few rows have (failures, logs, earlier attempts) lives in dictionaries.
+
+Must not know: why something happened (controller), or how it is shown (summary, views).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flyte_nb.core.events import (
+    ActionFailed,
+    ActionsAborted,
+    ActionsCalled,
+    ActionsSucceeded,
+    AttemptFailed,
+    AttemptsLost,
+    AttemptsStarted,
+    Event,
+    Inputs,
+    LogWritten,
+    Rows,
+    RunStarted,
+    TaskDeclared,
+    TaskFacts,
+)
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.names import NameIndex
+from flyte_nb.core.payloads import Item
+from flyte_nb.core.phases import ALLOWED, CODE, PHASES, TERMINAL_CODES, ActionPhase
+
+QUEUED, RUNNING = CODE[ActionPhase.QUEUED], CODE[ActionPhase.RUNNING]
+SUCCEEDED, FAILED = CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.FAILED]
+ABORTED, TIMED_OUT = CODE[ActionPhase.ABORTED], CODE[ActionPhase.TIMED_OUT]
+
+#: The pace of a run is read from this many samples, at least this many seconds apart.
+PACE_SAMPLES, PACE_GAP_SECONDS = 24, 0.5
+
+#: Characters of printed text that are kept of one action; what is over is dropped and said so.
+LOG_LIMIT = 100_000
+_CUT = "\n[... output cut: more than 100,000 characters]\n"
+
+
+class InvalidTransition(Exception):  # noqa: N818 - distributed's word for the same thing
+    """An event does not fit the state: a defect in the controller or a damaged store. Carries the action's story."""
+
+
+@dataclass(slots=True)
+class Node:
+    """Actions of one task, called by one parent in one group, and how many of them are in each phase."""
+
+    parent: int
+    group: int
+    task: int
+    counts: list[int] = field(default_factory=lambda: [0] * len(PHASES))
+    first_called_at: float = 0.0
+    last_ended_at: float = 0.0
+    busy_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """An attempt that ended without success."""
+
+    number: int
+    worker: str
+    started_at: float
+    ended_at: float
+    ending: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Cause:
+    """Failures of one task with one headline."""
+
+    first_row: int
+    count: int = 0
+
+
+class RunState:
+    """One run, folded from its events. See the module's text for the layout."""
+
+    def __init__(self, started: RunStarted) -> None:
+        self.name = started.run
+        self.root = started.task
+        self.custom_context = started.custom_context
+        self.labels = started.labels
+        self.started_at = started.at
+        self.ended_at: float | None = None
+        self.tasks: list[TaskFacts] = [started.task]
+        self.groups: list[str] = [""]
+        self.workers: list[str] = [""]
+        self.nodes: list[Node] = []
+        self.node_ids = array("I")
+        self.phases = bytearray()
+        self.attempts = array("H")
+        self.worker_ids = array("H")
+        self.called_at = array("d")
+        self.started_ats = array("d")
+        self.ended_ats = array("d")
+        self.failures: dict[int, Failure] = {}
+        self.abort_reasons: dict[int, str] = {}
+        self.past: dict[int, list[AttemptRecord]] = {}
+        self.children: dict[int, list[range]] = {}
+        self.totals = [0] * len(PHASES)
+        self.causes: dict[tuple[int, str], Cause] = {}
+        self.pace: deque[tuple[float, int]] = deque(maxlen=PACE_SAMPLES)
+        self.version = 0
+        self._inputs: list[Inputs] = []
+        self._outputs: list[Item] = []
+        self._logs: dict[int, list[str]] = {}
+        self._log_sizes: dict[int, int] = {}
+        self._node_index: dict[tuple[int, int, int], int] = {}
+        self._group_index: dict[str, int] = {"": 0}
+        self._worker_index: dict[str, int] = {"": 0}
+        self._names = NameIndex(self)
+        self._append(0, 0, 0, [started.inputs], started.at)
+
+    # ------------------------------------------------------------------ the fold
+    def apply(self, event: Event) -> None:
+        """Fold one event in.
+
+        Raises:
+            InvalidTransition: the event asks for a move that the phase table does not have.
+        """
+        self.version += 1
+        _APPLY[type(event)](self, event)
+
+    def _append(self, parent: int, group: int, task: int, inputs: Sequence[Inputs], at: float) -> range:
+        lo, count = len(self.phases), len(inputs)
+        key = (parent, group, task)
+        node_id = self._node_index.get(key)
+        if node_id is None:
+            node_id = self._node_index[key] = len(self.nodes)
+            self.nodes.append(Node(parent, group, task, first_called_at=at))
+        self.node_ids.extend(array("I", (node_id,)) * count)
+        self.attempts.extend(array("H", (0,)) * count)
+        self.worker_ids.extend(array("H", (0,)) * count)
+        self.called_at.extend(array("d", (at,)) * count)
+        self.started_ats.extend(array("d", (0.0,)) * count)
+        self.ended_ats.extend(array("d", (0.0,)) * count)
+        self._inputs.extend(inputs)
+        self._outputs.extend([None] * count)
+        self.phases.extend(bytes((QUEUED,)) * count)
+        self.nodes[node_id].counts[QUEUED] += count
+        self.totals[QUEUED] += count
+        return range(lo, lo + count)
+
+    def _called(self, event: ActionsCalled) -> None:
+        if event.first != len(self.phases):
+            raise InvalidTransition(f"run {self.name}: rows from {event.first} called, but {len(self.phases)} are known")
+        group = self._group_index.get(event.group)
+        if group is None:
+            group = self._group_index[event.group] = len(self.groups)
+            self.groups.append(event.group)
+        rows = self._append(event.parent, group, event.task, event.inputs, event.at)
+        ranges = self.children.setdefault(event.parent, [])
+        if ranges and ranges[-1].stop == rows.start:
+            ranges[-1] = range(ranges[-1].start, rows.stop)
+        else:
+            ranges.append(rows)
+
+    def _declared(self, event: TaskDeclared) -> None:
+        self.tasks.append(event.task)
+
+    def _move(self, rows: Rows, to: int) -> bool:
+        """Change the phase of rows; true if they were one adjacent block, all queued, all of one node."""
+        if isinstance(rows, range) and rows.step == 1 and len(rows):
+            lo, hi, count = rows.start, rows.stop, len(rows)
+            node_id = self.node_ids[lo]
+            if self.phases[lo:hi] == bytes((QUEUED,)) * count and (count == 1 or self.node_ids[lo:hi] == array("I", (node_id,)) * count):
+                self.phases[lo:hi] = bytes((to,)) * count
+                self._count(node_id, QUEUED, to, count)
+                return True
+        moves: Counter[tuple[int, int]] = Counter()
+        for row in rows:
+            was = self.phases[row]
+            if not ALLOWED[was][to]:
+                raise InvalidTransition(
+                    f"run {self.name}: action {row} cannot go from {PHASES[was]} to {PHASES[to]}. Its story:\n" + "\n".join(self.story(row))
+                )
+            self.phases[row] = to
+            moves[self.node_ids[row], was] += 1
+        for (node_id, was), count in moves.items():
+            self._count(node_id, was, to, count)
+        return False
+
+    def _count(self, node_id: int, was: int, to: int, count: int) -> None:
+        counts = self.nodes[node_id].counts
+        counts[was] -= count
+        counts[to] += count
+        self.totals[was] -= count
+        self.totals[to] += count
+
+    def _worker(self, name: str) -> int:
+        known = self._worker_index.get(name)
+        if known is None:
+            known = self._worker_index[name] = len(self.workers)
+            self.workers.append(name)
+        return known
+
+    def _started(self, event: AttemptsStarted) -> None:
+        worker = self._worker(event.worker)
+        self._move(event.rows, RUNNING)
+        for row, at in zip(event.rows, event.at, strict=True):
+            self.attempts[row] += 1
+            self.worker_ids[row] = worker
+            self.started_ats[row] = at
+
+    def _succeeded(self, event: ActionsSucceeded) -> None:
+        worker, rows = self._worker(event.worker), event.rows
+        fresh = self._fresh(rows)
+        if self._move(rows, SUCCEEDED):
+            lo, hi = rows[0], rows[-1] + 1
+            if fresh:
+                self.attempts[lo:hi] = array("H", (1,)) * len(rows)
+            else:
+                for row in rows:
+                    self.attempts[row] += 1
+            self.worker_ids[lo:hi] = array("H", (worker,)) * len(rows)
+            self.started_ats[lo:hi] = event.started
+            self.ended_ats[lo:hi] = event.ended
+            self._outputs[lo:hi] = event.outputs
+            node = self.nodes[self.node_ids[lo]]
+            node.busy_seconds += sum(event.ended) - sum(event.started)
+            node.last_ended_at = max(node.last_ended_at, max(event.ended))
+        else:
+            self._succeeded_apart(event, worker)
+        self._after_end(rows)
+
+    def _fresh(self, rows: Rows) -> bool:
+        """Whether no attempt of these adjacent rows has started before."""
+        if not isinstance(rows, range) or not len(rows):
+            return False
+        return self.attempts[rows.start : rows.stop] == array("H", (0,)) * len(rows)
+
+    def _succeeded_apart(self, event: ActionsSucceeded, worker: int) -> None:
+        for row, output, began, ended in zip(event.rows, event.outputs, event.started, event.ended, strict=True):
+            self._start_unless_told(row, worker, began)
+            self.ended_ats[row] = ended
+            self._outputs[row] = output
+            self._spent(row)
+
+    def _start_unless_told(self, row: int, worker: int, began: float) -> None:
+        """Record the start of an attempt whose end comes without an `AttemptsStarted` before it."""
+        if self.started_ats[row] == 0.0:
+            self.attempts[row] += 1
+            self.worker_ids[row] = worker
+            self.started_ats[row] = began
+
+    def _spent(self, row: int) -> None:
+        node = self.nodes[self.node_ids[row]]
+        began = self.started_ats[row]
+        node.busy_seconds += self.ended_ats[row] - began if began else 0.0
+        node.last_ended_at = max(node.last_ended_at, self.ended_ats[row])
+
+    def _close_attempt(self, row: int, at: float, ending: str, reason: str) -> None:
+        """Keep what is known of the attempt that just ended without success."""
+        began = self.started_ats[row]
+        if began or ending != "aborted":
+            record = AttemptRecord(self.attempts[row], self.workers[self.worker_ids[row]], began, at, ending, reason)
+            self.past.setdefault(row, []).append(record)
+
+    def _attempt_failed(self, event: AttemptFailed) -> None:
+        row = event.row
+        self._start_unless_told(row, self._worker(event.failure.worker), event.started)
+        if self.phases[row] == QUEUED:
+            self._move((row,), RUNNING)
+        self._close_attempt(row, event.ended, event.failure.kind, event.failure.headline())
+        self._move((row,), QUEUED)
+        self.started_ats[row] = 0.0
+
+    def _failed(self, event: ActionFailed) -> None:
+        row = event.row
+        if event.started:
+            self._start_unless_told(row, self._worker(event.failure.worker), event.started)
+        self._move((row,), CODE[event.phase])
+        self.ended_ats[row] = event.ended
+        self.failures[row] = event.failure
+        cause = self.causes.setdefault((self.nodes[self.node_ids[row]].task, event.failure.headline()), Cause(row))
+        cause.count += 1
+        self._close_attempt(row, event.ended, event.phase.value, event.failure.headline())
+        self._spent(row)
+        self._after_end((row,))
+
+    def _lost(self, event: AttemptsLost) -> None:
+        for row in event.rows:
+            if self.started_ats[row]:
+                self._close_attempt(row, event.at, "lost", event.reason)
+                self._move((row,), QUEUED)
+                self.started_ats[row] = 0.0
+
+    def _aborted(self, event: ActionsAborted) -> None:
+        self._move(event.rows, ABORTED)
+        for row in event.rows:
+            self.ended_ats[row] = event.at
+            if self.started_ats[row]:
+                self._close_attempt(row, event.at, "aborted", event.reason)
+                self._spent(row)
+        if event.rows:
+            self.abort_reasons[event.rows[0]] = event.reason
+            last = self.nodes[self.node_ids[event.rows[-1]]]
+            last.last_ended_at = max(last.last_ended_at, event.at)
+        self._after_end(event.rows)
+
+    def _log(self, event: LogWritten) -> None:
+        size = self._log_sizes.get(event.row, 0)
+        if size > LOG_LIMIT:
+            return
+        text = event.text
+        if size + len(text) > LOG_LIMIT:
+            text = text[: LOG_LIMIT - size] + _CUT
+            self._log_sizes[event.row] = LOG_LIMIT + 1
+        else:
+            self._log_sizes[event.row] = size + len(text)
+        self._logs.setdefault(event.row, []).append(text)
+
+    def _after_end(self, rows: Rows) -> None:
+        """The run has ended when the root and all its descendants have."""
+        if rows:
+            at = self.ended_ats[rows[-1]]
+            if not self.pace or at >= self.pace[-1][0] + PACE_GAP_SECONDS:
+                self.pace.append((at, self.count - self.open_count))
+        if self.phases[0] in TERMINAL_CODES and self.open_count == 0:
+            ends = [self.ended_ats[0], *(self.ended_ats[row] for row in (rows[0], rows[-1]) if rows)]
+            self.ended_at = max(ends)
+
+    # ------------------------------------------------------------------ reading
+    @property
+    def count(self) -> int:
+        """Number of rows; row 0 is the root action."""
+        return len(self.phases)
+
+    @property
+    def open_count(self) -> int:
+        """Actions that are not in a terminal phase."""
+        return self.count - sum(self.totals[code] for code in TERMINAL_CODES)
+
+    @property
+    def phase(self) -> ActionPhase:
+        """The run's phase: the root's, but `running` until every descendant has ended."""
+        root = PHASES[self.phases[0]]
+        return ActionPhase.RUNNING if root.is_terminal and self.open_count else root
+
+    def phase_of(self, row: int) -> ActionPhase:
+        """The phase of one action."""
+        return PHASES[self.phases[row]]
+
+    def task_of(self, row: int) -> TaskFacts:
+        """The task that an action called."""
+        return self.tasks[self.nodes[self.node_ids[row]].task]
+
+    def parent_of(self, row: int) -> int:
+        """The row of an action's parent (the root's is 0)."""
+        return self.nodes[self.node_ids[row]].parent
+
+    def group_of(self, row: int) -> str:
+        """The group that an action was called in; empty for none."""
+        return self.groups[self.nodes[self.node_ids[row]].group]
+
+    @property
+    def task_ids(self) -> array[int]:
+        """Per row: position in `tasks`."""
+        nodes = [node.task for node in self.nodes]
+        return array("I", [nodes[node_id] for node_id in self.node_ids])
+
+    @property
+    def group_ids(self) -> array[int]:
+        """Per row: position in `groups`."""
+        nodes = [node.group for node in self.nodes]
+        return array("I", [nodes[node_id] for node_id in self.node_ids])
+
+    @property
+    def parents(self) -> array[int]:
+        """Per row: the parent's row."""
+        nodes = [node.parent for node in self.nodes]
+        return array("I", [nodes[node_id] for node_id in self.node_ids])
+
+    def inputs(self, row: int) -> Inputs:
+        """The items that an action was called with, in parameter order."""
+        return self._inputs[row]
+
+    def inputs_of(self, rows: range) -> list[Inputs]:
+        """The inputs of adjacent actions."""
+        return self._inputs[rows.start : rows.stop]
+
+    def output(self, row: int) -> Item:
+        """The item that an action returned (None unless it succeeded)."""
+        return self._outputs[row]
+
+    def logs(self, row: int) -> str:
+        """What an action printed, at most `LOG_LIMIT` characters."""
+        return "".join(self._logs.get(row, ()))
+
+    def action_name(self, row: int) -> str:
+        """The deterministic name of an action; the root is `a0`."""
+        return self._names.name(row)
+
+    def row_of(self, name: str) -> int | None:
+        """The row of a named action, or None."""
+        return self._names.row(name)
+
+    def sequence_of(self, row: int) -> int:
+        """Which of its parent's identical calls an action is, from 1."""
+        return self._names.sequence(row)
+
+    def depth_of(self, row: int) -> int:
+        """How many parents an action has; the root has none."""
+        depth = 0
+        while row:
+            row, depth = self.parent_of(row), depth + 1
+        return depth
+
+    def phase_counts(self) -> dict[ActionPhase, int]:
+        """How many actions are in each phase, the root left out."""
+        counts = dict(zip(PHASES, self.totals, strict=True))
+        counts[PHASES[self.phases[0]]] -= 1
+        return counts
+
+    def story(self, row: int) -> list[str]:
+        """What happened to one action, in order, a line each."""
+        lines = [f"{self.called_at[row]:.3f} called: {self.task_of(row).name} by row {self.parent_of(row)}"]
+        for past in self.past.get(row, ()):
+            lines.append(f"{past.started_at:.3f} attempt {past.number} started on {past.worker or 'no worker'}")
+            lines.append(f"{past.ended_at:.3f} attempt {past.number} {past.ending}: {past.reason}")
+        phase = PHASES[self.phases[row]]
+        if self.started_ats[row] and phase in {ActionPhase.RUNNING, ActionPhase.SUCCEEDED}:
+            worker = self.workers[self.worker_ids[row]]
+            lines.append(f"{self.started_ats[row]:.3f} attempt {self.attempts[row]} started on {worker}")
+        if phase.is_terminal:
+            lines.append(f"{self.ended_ats[row]:.3f} {phase}")
+        return lines
+
+    def check(self) -> None:
+        """Assert every invariant. Costs a pass over all rows: for tests and for reading a store."""
+        count = self.count
+        columns = (self.node_ids, self.attempts, self.worker_ids, self.called_at, self.started_ats, self.ended_ats)
+        _hold(all(len(column) == count for column in (*columns, self._inputs, self._outputs)), "columns are equally long")
+        recount: Counter[tuple[int, int]] = Counter(zip(self.node_ids, self.phases, strict=True))
+        for node_id, node in enumerate(self.nodes):
+            _hold(node.counts == [recount[node_id, code] for code in range(len(PHASES))], f"counts of node {node_id}")
+        by_phase = Counter(self.phases)
+        _hold(self.totals == [by_phase[code] for code in range(len(PHASES))], "totals")
+        for row in range(count):
+            self._check_row(row)
+        ended = self.phases[0] in TERMINAL_CODES and self.open_count == 0
+        _hold(ended == (self.ended_at is not None), "a run has an end exactly when all its actions have")
+
+    def _check_row(self, row: int) -> None:
+        code = self.phases[row]
+        _hold(row == 0 or self.parent_of(row) < row, f"row {row} comes after its parent")
+        _hold((code in TERMINAL_CODES) == (self.ended_ats[row] > 0), f"row {row} has an end exactly when terminal")
+        _hold((code in {FAILED, TIMED_OUT}) == (row in self.failures), f"row {row} has a failure exactly when it failed")
+        if code in {RUNNING, SUCCEEDED}:
+            _hold(self.started_ats[row] > 0 and self.attempts[row] > 0, f"row {row} has a start")
+        _hold(len(self.past.get(row, ())) <= self.attempts[row] + 1, f"row {row} has no more endings than attempts")
+
+
+def _hold(truth: bool, what: str) -> None:
+    if not truth:
+        raise AssertionError(f"invariant broken: {what}")
+
+
+_APPLY: dict[type, Callable[[RunState, Any], None]] = {
+    TaskDeclared: RunState._declared,
+    ActionsCalled: RunState._called,
+    AttemptsStarted: RunState._started,
+    ActionsSucceeded: RunState._succeeded,
+    AttemptFailed: RunState._attempt_failed,
+    ActionFailed: RunState._failed,
+    AttemptsLost: RunState._lost,
+    ActionsAborted: RunState._aborted,
+    LogWritten: RunState._log,
+}
+
+__all__ = ["AttemptRecord", "InvalidTransition", "Node", "RunState"]

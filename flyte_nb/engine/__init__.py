@@ -1,0 +1,1 @@
+"""Decides what runs where and when (controller, lanes), and does it (runner, backends, worker)."""

@@ -1,0 +1,157 @@
+"""Decides what a caller is told: outputs and failures for its port, and the wording of failures that we cause.
+
+Must not know: when something is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator, Sequence
+
+from flyte_nb.core.events import Rows
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import Blob, Item
+from flyte_nb.engine.commands import AnswerFailure, AnswerOutputs
+from flyte_nb.engine.records import Chunk, RunRecord
+from flyte_nb.engine.stimuli import Called, ChunkReport
+
+#: Inputs are quoted in an error up to this many characters.
+QUOTE_LIMIT = 300
+
+
+def blob_digest(blob: bytes) -> str:
+    """Name of a pickled task."""
+    return hashlib.blake2b(blob, digest_size=12).hexdigest()
+
+
+def aborted_failure(reason: str) -> Failure:
+    """The failure of an action that was stopped."""
+    return Failure("user", "ActionAbortedError", f"The action was aborted: {reason}.", retryable=False)
+
+
+def timeout_failure(seconds: float) -> Failure:
+    """The failure of an attempt that ran for too long."""
+    return Failure(
+        "timeout",
+        "MaxRuntimeExceededError",
+        f"The attempt ran for longer than its limit of {seconds:g} s and was stopped. "
+        "Raise the task's timeout= or make the work smaller.",
+    )
+
+
+def too_many_failure(run: str, limit: int) -> Failure:
+    """The failure of a call that would exceed the run's limit on actions."""
+    return Failure(
+        "user",
+        "TooManyActionsError",
+        f"Run {run} would exceed its limit of {limit:,} actions. If this is no runaway loop, raise the limit with "
+        f"flyte.init(max_actions=...) or with_runcontext(max_actions=...), or let one action handle a batch of items.",
+        retryable=False,
+    )
+
+
+def lost_failure(worker: str, reason: str, losses: int) -> Failure:
+    """The failure of an action whose workers kept dying."""
+    return Failure(
+        "system",
+        "WorkerLostError",
+        f"The worker that ran this action died {losses} times, last {worker}: {reason}. The action may use more "
+        "memory than a worker has, or end its process; run it alone to see.",
+        worker=worker,
+        retryable=False,
+    )
+
+
+def accepted(
+    run: RunRecord, chunk: Chunk, report: ChunkReport
+) -> tuple[Rows, Sequence[Item], array[float], array[float]]:
+    """The reported successes that count: those of actions that this chunk still holds."""
+    indices, rows = report.indices, chunk.rows
+    picked: Rows
+    if isinstance(rows, range) and isinstance(indices, range):
+        picked = rows[indices.start : indices.stop]
+        held = run.tokens[picked[0] : picked[-1] + 1] == array("Q", (chunk.id,)) * len(picked)
+    else:
+        picked = [rows[index] for index in indices]
+        held = all(run.tokens[row] == chunk.id for row in picked)
+    if held:
+        return picked, report.outputs, report.started, report.ended
+    keep = [position for position, row in enumerate(picked) if run.tokens[row] == chunk.id]
+    return (
+        [picked[position] for position in keep],
+        [report.outputs[position] for position in keep],
+        array("d", [report.started[position] for position in keep]),
+        array("d", [report.ended[position] for position in keep]),
+    )
+
+
+def clear_tokens(run: RunRecord, rows: Rows) -> None:
+    """No chunk holds these rows any more."""
+    if isinstance(rows, range):
+        run.tokens[rows.start : rows.stop] = array("Q", (0,)) * len(rows)
+    else:
+        for row in rows:
+            run.tokens[row] = 0
+
+
+def outputs(run: RunRecord, rows: Rows, items: Sequence[Item]) -> Iterator[AnswerOutputs]:
+    """Outputs for the ports that wait for them, as few answers as there are ports."""
+    if isinstance(rows, range) and len(rows) > 1:
+        lo, hi = rows.start, rows.stop
+        port_id = run.port_ids[lo]
+        if run.port_ids[lo:hi] == array("I", (port_id,)) * len(rows):
+            place, port = run.ports[port_id]
+            if place:
+                yield AnswerOutputs(place, port, run.seqs[lo:hi], items)
+            return
+    by_port: dict[int, tuple[list[int], list[Item]]] = {}
+    for row, item in zip(rows, items, strict=True):
+        seqs, values = by_port.setdefault(run.port_ids[row], ([], []))
+        seqs.append(run.seqs[row])
+        values.append(item)
+    for port_id, (seqs, values) in by_port.items():
+        place, port = run.ports[port_id]
+        if place:
+            yield AnswerOutputs(place, port, seqs, values)
+
+
+def failure(run: RunRecord, row: int, reason: Failure) -> Iterator[AnswerFailure]:
+    """A failure for the port that waits for it, with where it happened."""
+    place, port, seq = run.port_of(row)
+    if place:
+        yield AnswerFailure(place, port, seq, reason, whereabouts(run, row))
+
+
+def refuse(call: Called, reason: Failure) -> Iterator[AnswerFailure]:
+    """The same failure for every call of a batch that cannot become actions."""
+    for offset in range(len(call.inputs)):
+        yield AnswerFailure(call.place, call.port, call.first_seq + offset, reason, (call.run, "", "", "", ""))
+
+
+def whereabouts(run: RunRecord, row: int) -> tuple[str, str, str, str, str]:
+    """(run, action name, task name, path of task names from the root, inputs) of an action, for error messages."""
+    state = run.state
+    path = [row]
+    while path[-1]:
+        path.append(state.parent_of(path[-1]))
+    names = " > ".join(state.task_of(step).short_name for step in reversed(path))
+    task = state.task_of(row)
+    inputs = ", ".join(
+        f"{name}={quote(item)}" for name, item in zip(task.parameters, state.inputs(row), strict=False)
+    )
+    return state.name, state.action_name(row), task.name, names, inputs
+
+
+def quote(item: Item) -> str:
+    """An item for an error message; blobs are not opened here (their classes belong to the user)."""
+    text = f"<{len(item.data):,} bytes pickled>" if type(item) is Blob else repr(item)
+    return text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT] + "..."
+
+
+def by_reason(run: RunRecord, rows: Sequence[int]) -> list[tuple[str, list[int]]]:
+    """Rows that were told to stop, by the reason why."""
+    grouped: dict[str, list[int]] = {}
+    for row in rows:
+        grouped.setdefault(run.stopping.get(row, "stopped"), []).append(row)
+    return list(grouped.items())

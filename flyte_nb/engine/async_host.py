@@ -1,0 +1,218 @@
+"""Decides how async bodies run at a place: on a loop of their own, in a thread of its own.
+
+Actions are started one a loop turn, so that one that computes before its first pause delays its neighbours by itself
+only; what has not started when the budget is used goes back. Time that a body's code takes between pauses is measured:
+it tells whether its like should be handed out by the thousand or a few at a time.
+
+Must not know: sync bodies, messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Coroutine, Generator, Sequence
+from contextvars import Context
+from typing import Any, Protocol
+
+from flyte_nb.core.current import RunnableTask
+from flyte_nb.engine import bodies
+from flyte_nb.engine.driver_loop import make_loop
+from flyte_nb.engine.work import ChunkWork
+
+
+class Owner(Protocol):
+    """What a host needs of its agent."""
+
+    agent: str
+
+    def load(self, work: ChunkWork) -> RunnableTask | None:
+        """The chunk's task."""
+        ...
+
+    def flush(self, work: ChunkWork) -> None:
+        """Report what is new about a chunk."""
+        ...
+
+
+class Metered(Coroutine[Any, Any, Any]):
+    """A body's coroutine that counts the seconds its code takes between pauses."""
+
+    __slots__ = ("_body", "busy")
+
+    def __init__(self, body: Coroutine[Any, Any, Any]) -> None:
+        self._body = body
+        self.busy = 0.0
+
+    def send(self, value: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
+        """Run to the next pause."""
+        began = time.perf_counter()
+        try:
+            return self._body.send(value)
+        finally:
+            self.busy += time.perf_counter() - began
+
+    def throw(self, *error: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
+        """Raise inside, and run to the next pause."""
+        began = time.perf_counter()
+        try:
+            return self._body.throw(*error)
+        finally:
+            self.busy += time.perf_counter() - began
+
+    def close(self) -> None:
+        """End the body."""
+        self._body.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raise TypeError("a metered body is driven by its task")
+
+
+class AsyncHost:
+    """A loop in a thread of its own, made when the first chunk comes."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._waiting: deque[tuple[ChunkWork, float]] = deque()
+        self._tasks: dict[tuple[int, int], asyncio.Task[Any]] = {}
+        self._pumping = False
+        self._lock = threading.Lock()
+
+    def owns_this_thread(self) -> bool:
+        """Whether the caller runs on this host's loop."""
+        return self._thread is threading.current_thread()
+
+    def add(self, work: ChunkWork) -> None:
+        """Take a chunk; thread-safe."""
+        loop = self._ensure_loop()
+        loop.call_soon_threadsafe(self._enqueue, work)
+
+    def _ensure_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = make_loop()
+                self._thread = threading.Thread(target=self._serve, name="flyte_nb-async", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    def _serve(self) -> None:
+        loop = self._loop
+        if loop is not None:
+            asyncio.set_event_loop(loop)
+            try:
+                loop.run_forever()
+            finally:
+                loop.close()
+
+    def _enqueue(self, work: ChunkWork) -> None:
+        if self._owner.load(work) is None:
+            return
+        self._waiting.append((work, time.monotonic()))
+        self._pump_soon()
+
+    def _pump_soon(self) -> None:
+        if not self._pumping and self._loop is not None:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Start one action, and come back in the next turn for more."""
+        self._pumping = False
+        while self._waiting:
+            work, since = self._waiting[0]
+            count = len(work.command.rows)
+            if time.monotonic() - since > work.command.budget_seconds:
+                self._waiting.popleft()
+                self._hand_back(work)
+                continue
+            index = work.next_index
+            work.next_index = index + 1
+            if work.next_index >= count:
+                self._waiting.popleft()
+            if index < count:
+                self._start(work, index)
+                break
+        if self._waiting:
+            self._pump_soon()
+
+    def _hand_back(self, work: ChunkWork) -> None:
+        rest = range(work.next_index, len(work.command.rows))
+        work.next_index = len(work.command.rows)
+        if len(rest):
+            work.hand_back(rest)
+            self._owner.flush(work)
+
+    def _start(self, work: ChunkWork, index: int) -> None:
+        if index in work.stop_asked:
+            work.begin(index)
+            work.stop(index)
+            self._flush_if_over(work)
+            return
+        context = work.context(index)
+        started = work.begin(index)
+        body = Metered(run_body(work, index, started, context, self._owner.agent))
+        loop = self._loop
+        if loop is None:
+            return
+        task: asyncio.Task[Any] = asyncio.Task(body, loop=loop, context=context)
+        key = (work.command.chunk, index)
+        self._tasks[key] = task
+        task.add_done_callback(lambda ended: self._ended(ended, body, work, index))
+
+    def _ended(self, task: asyncio.Task[Any], body: Metered, work: ChunkWork, index: int) -> None:
+        self._tasks.pop((work.command.chunk, index), None)
+        work.spend(body.busy, 1)
+        if task.cancelled():  # before its first step: the body never ran
+            work.stop(index)
+        self._flush_if_over(work)
+
+    def _flush_if_over(self, work: ChunkWork) -> None:
+        if work.ended:
+            self._owner.flush(work)
+
+    def stop(self, work: ChunkWork, indices: Sequence[int]) -> None:
+        """Cancel actions that run here; thread-safe."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cancel, work.command.chunk, indices)
+
+    def _cancel(self, chunk: int, indices: Sequence[int]) -> None:
+        for index in indices:
+            task = self._tasks.get((chunk, index))
+            if task is not None:
+                task.cancel()
+
+    def hand_over(self, other: AsyncHost) -> None:
+        """Give what has not started to another host: this loop is about to be blocked. Call on this loop."""
+        while self._waiting:
+            other.add(self._waiting.popleft()[0])
+
+    def close(self) -> None:
+        """End the loop; what runs on it is dropped."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+async def run_body(work: ChunkWork, index: int, started: float, context: Context, worker: str) -> None:
+    """Run an async body to its end and write that down."""
+    del context  # the task that drives this runs in it
+    task = work.task
+    try:
+        if task is None:
+            raise RuntimeError("the chunk's task was not loaded")
+        value = task.invoke(work.command.inputs[index])
+        if asyncio.iscoroutine(value):
+            value = await value
+        item = task.pack_output(value)
+    except asyncio.CancelledError as error:
+        if index in work.stop_asked:
+            work.stop(index)
+        else:
+            work.fail(index, bodies.failure_of(error, worker), started)
+    except BaseException as error:  # noqa: BLE001 - whatever a task raises is its result
+        work.fail(index, bodies.failure_of(error, worker), started)
+    else:
+        work.succeed(index, item, started)

@@ -1,0 +1,73 @@
+"""Decides what a place to execute attempts must offer: the port between the runner and a cluster.
+
+A backend brings *agents* (workers) and carries messages to and from them, in order for each agent. It decides nothing
+about actions. Two implementations pass the same contract suite: in-process, and Dask.
+
+Must not know: any cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flyte_nb.engine.commands import Command
+from flyte_nb.engine.stimuli import AgentJoined, Stimulus
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What a backend's cluster is: for people."""
+
+    kind: str
+    address: str
+    dashboard: str
+    workers: int
+    slots: int
+    memory_bytes: int
+    limits: str = ""
+
+
+class Listener(Protocol):
+    """Hears of agents; all calls come on the loop that `Backend.start` ran on."""
+
+    def joined(self, agent: AgentJoined) -> None:
+        """An agent is ready."""
+        ...
+
+    def received(self, stimuli: Sequence[Stimulus]) -> None:
+        """An agent sent something."""
+        ...
+
+    def lost(self, agent: str, reason: str) -> None:
+        """An agent is gone; nothing more comes from it."""
+        ...
+
+
+class Backend(Protocol):
+    """Where attempts are executed."""
+
+    async def start(self, listener: Listener) -> None:
+        """Start or find the cluster; agents are told of as they join, possibly later than this returns."""
+        ...
+
+    def send(self, agent: str, command: Command) -> None:
+        """Send a message; silently dropped if the agent is gone (`lost` has been or will be called)."""
+        ...
+
+    def kill(self, agent: str) -> bool:
+        """End an agent's process; False if it is not ours to end."""
+        ...
+
+    async def scale(self, workers: int) -> None:
+        """Change the number of workers."""
+        ...
+
+    async def close(self) -> None:
+        """Give everything back."""
+        ...
+
+    def facts(self) -> ClusterFacts:
+        """What the cluster is now."""
+        ...

@@ -1,0 +1,83 @@
+"""Decides what an exception that left a task's body becomes: a `Failure` with the task's own frames.
+
+Used wherever bodies run: on workers, and in the kernel for drivers.
+
+Must not know: chunks, slots, loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from flyte_nb import errors
+from flyte_nb.core.failure import Failure, FailureKind
+from flyte_nb.core.payloads import dumps
+
+_OWN = str(Path(__file__).resolve().parents[1])
+_ASYNCIO = str(Path(asyncio.__file__).resolve().parent)
+#: Longest traceback text that is kept, and largest pickled exception.
+TRACEBACK_LIMIT, PICKLE_LIMIT = 20_000, 1_000_000
+
+
+class StopAction(BaseException):
+    """Thrown into a sync body that is to stop. Not an `Exception`, so that `except Exception` does not swallow it."""
+
+
+def failure_of(error: BaseException, worker: str) -> Failure:
+    """What is kept of an exception that a task's body raised."""
+    kind: FailureKind = "user"
+    code = type(error).__name__
+    if isinstance(error, errors.BaseRuntimeError):
+        code = error.code
+        kind = "system" if error.kind == "system" else "user"
+    return Failure(
+        kind=kind,
+        code=code,
+        message=_text(error),
+        type_name=f"{type(error).__module__}.{type(error).__qualname__}",
+        traceback=own_traceback(error),
+        pickled=_pickled(error),
+        worker=worker,
+        retryable=not isinstance(error, errors.NonRecoverableError | asyncio.CancelledError)
+        and code not in {"DataValidationError", "NonRecoverableError", "NotSerializable"},
+    )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
+        return f"<{type(error).__name__} whose message cannot be shown: {type(broken).__name__}>"
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback as text, our own frames and asyncio's left out at its start."""
+    trimmed = error.with_traceback(_skip_ours(error.__traceback__))
+    try:
+        text = "".join(traceback.format_exception(trimmed))
+    except Exception:  # noqa: BLE001 - formatting runs user code (repr, str)
+        text = f"{type(error).__name__} (its traceback cannot be shown)\n"
+    return text if len(text) <= TRACEBACK_LIMIT else text[:2_000] + "\n[...]\n" + text[-TRACEBACK_LIMIT:]
+
+
+def _skip_ours(frames: TracebackType | None) -> TracebackType | None:
+    first = frames
+    while frames is not None:
+        if not frames.tb_frame.f_code.co_filename.startswith((_OWN, _ASYNCIO)):
+            return frames
+        frames = frames.tb_next
+    return first if first is None or first.tb_next is None else None
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """The exception without its traceback, if it survives a round trip."""
+    try:
+        data = dumps(error)
+        pickle.loads(data)  # noqa: S301 - bytes made in the line above
+    except Exception:  # noqa: BLE001 - exceptions that cannot be pickled, or not read back, are common
+        return None
+    return data if len(data) <= PICKLE_LIMIT else None

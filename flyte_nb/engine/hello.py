@@ -1,0 +1,51 @@
+"""Decides what a worker and the kernel must know of each other before they talk.
+
+Must not know: Dask, or how they are connected.
+"""
+
+from __future__ import annotations
+
+import platform
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTls:
+    """What a worker needs to make its end of the connection, as PEM text."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAddress:
+    """Where the kernel listens, what to show there, and how to encrypt."""
+
+    hosts: tuple[str, ...]
+    port: int
+    token: bytes
+    tls: LinkTls
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a worker says of itself."""
+
+    agent: str
+    name: str
+    pid: int
+    slots: int
+    host_id: str
+    memory_limit: int
+
+
+def host_id() -> str:
+    """Names this machine, this boot of it, and the space in which its process ids count."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return f"{platform.node()}-{uuid.getnode()}"

@@ -1,0 +1,150 @@
+"""Decides how many actions travel together: the adaptive batching of actions into chunks.
+
+A *lane* holds the queued actions of one task at one depth of one run. Its *pace* is what was learnt of the task:
+how long an action takes, and how long its code keeps the thread (or the loop) to itself. From these follow chunks
+that last about `TARGET_SECONDS`, never more than the lane's fair share, and small ones while nothing is known.
+
+Pure: no clock, no I/O. Must not know: workers, links, or what an action is beyond its row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from flyte_nb.core.current import Context
+
+#: A chunk should last about this long: long enough that its price does not matter, short enough to stay fair.
+TARGET_SECONDS = 0.1
+#: A sync chunk that has used this much hands back what it has not started.
+BUDGET_SECONDS = 0.15
+#: Actions in a chunk at most; above this the price of a chunk is already below 1 us an action.
+MAX_ROWS = 2_000
+#: First chunk of a task about which nothing is known.
+PROBE_ROWS = 8
+#: Async actions in flight on one worker at most, when they mostly wait.
+WINDOW_ROWS = 1_000
+#: The same while nothing is known.
+WINDOW_PROBE_ROWS = 32
+#: Weight of the newest measurement.
+_NEW = 0.5
+
+
+@dataclass(slots=True)
+class Pace:
+    """What was learnt of a task: seconds an action lasts, seconds that its code computes without a pause, and whether
+    its sync body waits for children (then its actions travel alone: a waiting one would hold up the others)."""
+
+    seconds: float | None = None
+    step_seconds: float | None = None
+    calls_others: bool = False
+
+    def learn(self, count: int, seconds: float) -> None:
+        """Take in that `count` actions lasted `seconds` together."""
+        if count:
+            self.seconds = _blend(self.seconds, seconds / count)
+
+    def learn_steps(self, count: int, busy_seconds: float) -> None:
+        """Take in that the code of `count` actions computed for `busy_seconds` together."""
+        if count:
+            self.step_seconds = _blend(self.step_seconds, busy_seconds / count)
+
+
+def _blend(old: float | None, new: float) -> float:
+    return new if old is None else old * (1 - _NEW) + new * _NEW
+
+
+@dataclass(slots=True)
+class Lane:
+    """Queued actions of one task at one depth: ranges where rows are adjacent, lists where they are not."""
+
+    run: str
+    task: int
+    depth: int
+    is_async: bool
+    custom_context: Context
+    concurrency: int = 0
+    pace: Pace = field(default_factory=Pace)
+    count: int = 0
+    _pieces: deque[Sequence[int]] = field(default_factory=deque)
+    _alone: deque[Sequence[int]] = field(default_factory=deque)
+
+    def put(self, rows: Sequence[int]) -> None:
+        """Queue rows behind the others."""
+        last = self._pieces[-1] if self._pieces else None
+        if isinstance(last, range) and isinstance(rows, range) and last.stop == rows.start:
+            self._pieces[-1] = range(last.start, rows.stop)
+        else:
+            self._pieces.append(rows)
+        self.count += len(rows)
+
+    def put_front(self, rows: Sequence[int]) -> None:
+        """Queue rows before the others: they were handed back, or are tried again."""
+        if len(rows):
+            self._pieces.appendleft(rows)
+            self.count += len(rows)
+
+    def put_apart(self, rows: Sequence[int]) -> None:
+        """Queue rows whose worker died: in two halves, and by themselves, so that the one to blame is found."""
+        middle = (len(rows) + 1) // 2
+        for half in (rows[:middle], rows[middle:]):
+            if len(half):
+                self._alone.append(half)
+                self.count += len(half)
+
+    def take(self, most: int, wanted: Callable[[int], bool] | None = None) -> Sequence[int]:
+        """Take up to `most` rows off the queue; rows that are not `wanted` any more are dropped."""
+        if self._alone:
+            piece = self._alone.popleft()
+            self.count -= len(piece)
+            return piece if wanted is None else [row for row in piece if wanted(row)]
+        first = self._cut(most)
+        if len(first) < most and self._pieces:
+            taken = list(first)
+            while self._pieces and len(taken) < most:
+                taken.extend(self._cut(most - len(taken)))
+            first = taken
+        return first if wanted is None else [row for row in first if wanted(row)]
+
+    def _cut(self, most: int) -> Sequence[int]:
+        if not self._pieces:
+            return ()
+        piece = self._pieces[0]
+        if len(piece) <= most:
+            self._pieces.popleft()
+        else:
+            self._pieces[0] = piece[most:]
+            piece = piece[:most]
+        self.count -= len(piece)
+        return piece
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._pieces.clear()
+        self._alone.clear()
+        self.count = 0
+
+
+def sync_rows(lane: Lane, slots: int) -> int:
+    """How many actions the next sync chunk should have, with `slots` of them running at once in the cluster."""
+    fair = math.ceil(lane.count / max(1, 2 * slots))
+    if lane.pace.calls_others:
+        return 1
+    if lane.pace.seconds is None:
+        return max(1, min(fair, PROBE_ROWS))
+    return max(1, min(fair, MAX_ROWS, int(TARGET_SECONDS / max(lane.pace.seconds, 1e-9))))
+
+
+def async_rows(lane: Lane, workers: int, in_flight: int) -> int:
+    """How many async actions to hand to a worker that has `in_flight` of them; 0 if it has enough."""
+    fair = math.ceil(lane.count / max(1, workers))
+    step = lane.pace.step_seconds
+    if step is None:
+        return max(0, min(fair, WINDOW_PROBE_ROWS - in_flight))
+    # Code that computes for long without a pause is handed out like sync code: about two targets' worth at a time.
+    window = min(WINDOW_ROWS, max(2, int(2 * TARGET_SECONDS / max(step, 1e-9))))
+    if lane.concurrency:
+        window = min(window, lane.concurrency)
+    return max(0, min(fair, MAX_ROWS, window - in_flight))

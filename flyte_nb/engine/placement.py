@@ -1,0 +1,141 @@
+"""Decides which worker gets which queued actions next.
+
+Deepest actions first (children before new parents, so that waiting parents do not pile up), runs in turn among equals.
+Sync slots and async windows are counted apart: a worker that holds a thousand sleeping coroutines is still free for
+sync work. Nothing is decided here about single actions: rows come from lanes and go out as chunks.
+
+Pure. Must not know: how chunks travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from flyte_nb.engine.commands import Command, SendChunk, SendTask
+from flyte_nb.engine.lanes import BUDGET_SECONDS, TARGET_SECONDS, Lane, async_rows, sync_rows
+from flyte_nb.engine.records import AgentRecord, Chunk, RunRecord
+
+#: A slot gets its second chunk only of tasks whose actions are shorter than this: a long one would only wait there.
+PREFETCH_BELOW_SECONDS = TARGET_SECONDS / 2
+
+
+class Placement:
+    """Turns lanes and workers into chunks."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, AgentRecord] = {}
+        self.chunks: dict[int, Chunk] = {}
+        self._last_chunk = 0
+
+    def new_chunk(self, run: str, lane: Lane | None, agent: str, rows: Sequence[int], now: float, *, is_async: bool) -> Chunk:
+        """Register a chunk."""
+        self._last_chunk += 1
+        chunk = Chunk(self._last_chunk, run, lane, agent, rows, now, len(rows), is_async)
+        self.chunks[chunk.id] = chunk
+        return chunk
+
+    def slots(self) -> int:
+        """Sync actions that can run at once."""
+        return sum(agent.slots for agent in self.agents.values())
+
+    def slots_in_use(self) -> int:
+        """Slots that are at work."""
+        return sum(
+            min(agent.slots, agent.sync_chunks + (1 if agent.async_rows else 0)) for agent in self.agents.values()
+        )
+
+    def dispatch(self, runs: Iterable[RunRecord], now: float) -> list[Command]:
+        """Hand out as much as the workers can take."""
+        agents = [agent for agent in self.agents.values() if not agent.condemned]
+        lanes = [(lane, run) for run in runs for lane in run.lanes.values() if lane.count]
+        if not lanes or not agents:
+            return []
+        lanes.sort(key=lambda pair: -pair[0].depth)
+        commands: list[Command] = []
+        for lane, run in lanes:
+            if lane.is_async:
+                self._fill_async(lane, run, agents, now, commands)
+            else:
+                self._fill_sync(lane, run, agents, now, commands)
+        return commands
+
+    def _fill_async(
+        self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]
+    ) -> None:
+        shares = {agent.agent: async_rows(lane, len(agents), agent.async_rows) for agent in agents}
+        for agent in sorted(agents, key=lambda agent: agent.async_rows):
+            if lane.count and shares[agent.agent]:
+                self._send(lane, run, agent, shares[agent.agent], now, commands)
+
+    def _fill_sync(
+        self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]
+    ) -> None:
+        size = sync_rows(lane, self.slots())
+        self._sync_round(lane, run, size, commands, now, lambda agent: agent.slots - agent.sync_chunks, agents)
+        pace = lane.pace
+        if pace.seconds is not None and pace.seconds < PREFETCH_BELOW_SECONDS and not pace.calls_others:
+            self._sync_round(lane, run, size, commands, now, lambda agent: agent.room, agents)
+
+    def _sync_round(
+        self,
+        lane: Lane,
+        run: RunRecord,
+        size: int,
+        commands: list[Command],
+        now: float,
+        free: Callable[[AgentRecord], int],
+        agents: list[AgentRecord],
+    ) -> None:
+        while lane.count:
+            agent = max(agents, key=free)
+            if free(agent) <= 0:
+                return
+            self._send(lane, run, agent, size, now, commands)
+
+    def _send(
+        self, lane: Lane, run: RunRecord, agent: AgentRecord, most: int, now: float, commands: list[Command]
+    ) -> None:
+        state = run.state
+        wanted = (lambda row: row not in run.stopping and not state.phases[row]) if run.stopping else None
+        rows = lane.take(most, wanted)
+        if not len(rows):
+            return
+        chunk = self.new_chunk(state.name, lane, agent.agent, rows, now, is_async=lane.is_async)
+        agent.chunks[chunk.id] = chunk
+        if lane.is_async:
+            agent.async_rows += len(rows)
+        else:
+            agent.sync_chunks += 1
+        task = run.tasks[state.tasks[lane.task].key]
+        if task.digest not in agent.digests:
+            agent.digests.add(task.digest)
+            commands.append(SendTask(agent.agent, task.digest, task.blob))
+        commands.append(self._chunk_command(chunk, lane, run, task.digest))
+
+    def _chunk_command(self, chunk: Chunk, lane: Lane, run: RunRecord, digest: str) -> SendChunk:
+        state, rows = run.state, chunk.rows
+        if isinstance(rows, range):
+            run.tokens[rows.start : rows.stop] = type(run.tokens)("Q", (chunk.id,)) * len(rows)
+            inputs = state.inputs_of(rows)
+            attempts = state.attempts[rows.start : rows.stop]
+        else:
+            for row in rows:
+                run.tokens[row] = chunk.id
+            inputs = [state.inputs(row) for row in rows]
+            attempts = type(state.attempts)("H", [state.attempts[row] for row in rows])
+        groups: list[str] = [state.group_of(row) for row in rows]
+        return SendChunk(
+            place=chunk.agent,
+            chunk=chunk.id,
+            run=state.name,
+            run_started_at=state.started_at,
+            digest=digest,
+            is_async=lane.is_async,
+            rows=rows,
+            inputs=inputs,
+            attempts=attempts,
+            groups=groups[:1] if len(set(groups)) == 1 else groups,
+            custom_context=lane.custom_context,
+            budget_seconds=BUDGET_SECONDS,
+            concurrency=lane.concurrency,
+        )

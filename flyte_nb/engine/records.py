@@ -1,0 +1,181 @@
+"""Decides what the controller remembers beside the log: who waits for which answer, which chunk holds which action.
+
+This is working memory, not history: nothing here is stored, and all of a run's is dropped when the run ends.
+
+Must not know: what is decided with it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flyte_nb.core.current import Context
+from flyte_nb.core.phases import TERMINAL_CODES
+from flyte_nb.core.state import RunState
+from flyte_nb.engine.lanes import Lane, Pace
+
+#: A slot holds the chunk that it works on and one more, so that it never waits for the next one.
+CHUNKS_PER_SLOT = 2
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Attempts that travel together. Its id is the token of each of them.
+
+    `lane` is None for the chunk of a root whose body runs in the kernel.
+    """
+
+    id: int
+    run: str
+    lane: Lane | None
+    agent: str
+    rows: Sequence[int]
+    sent_at: float
+    open: int
+    is_async: bool
+    finished: bool = False
+    lent: int = 0
+
+
+@dataclass(slots=True)
+class AgentRecord:
+    """A worker and what it has of ours."""
+
+    agent: str
+    name: str
+    pid: int
+    slots: int
+    ours: bool
+    chunks: dict[int, Chunk] = field(default_factory=dict)
+    digests: set[str] = field(default_factory=set)
+    sync_chunks: int = 0
+    async_rows: int = 0
+    condemned: bool = False
+
+    @property
+    def room(self) -> int:
+        """Sync chunks that it can still take."""
+        return self.slots * CHUNKS_PER_SLOT - self.sync_chunks
+
+
+@dataclass(slots=True)
+class TaskRecord:
+    """A task in a run: where its facts are, and its pickled form."""
+
+    id: int
+    digest: str
+    blob: bytes
+
+
+class RunRecord:
+    """Working memory for one run. The columns run beside those of its state."""
+
+    def __init__(self, state: RunState, *, max_actions: int, in_kernel: bool) -> None:
+        self.state = state
+        self.max_actions = max_actions
+        self.in_kernel = in_kernel
+        self.tasks: dict[str, TaskRecord] = {}
+        self.lanes: dict[tuple[int, int, Context, bool], Lane] = {}
+        self._context_from, self._contexts = [0], [state.custom_context]
+        self._batches: list[list[tuple[int, int, int]]] = [[]]
+        self.tokens = array("Q", (0,))
+        self.seqs = array("I", (0,))
+        self.port_ids = array("I", (0,))
+        self.ports: list[tuple[str, int]] = [("", 0)]
+        self._port_index: dict[tuple[str, int], int] = {("", 0): 0}
+        self.depths: dict[int, int] = {0: 0}
+        self.open_children: dict[int, int] = {}
+        self.user_failures: dict[int, int] = {}
+        self.losses: dict[int, int] = {}
+        self.stopping: dict[int, str] = {}
+        self.timed_out: set[int] = set()
+        self.announced = False
+
+    def add(self, count: int, place: str, port: int, first_seq: int, context: Context) -> None:
+        """Make room for new rows whose answers go to a port."""
+        key, first = (place, port), len(self.tokens)
+        index = self._port_index.get(key)
+        if index is None:
+            index = self._port_index[key] = len(self.ports)
+            self.ports.append(key)
+            self._batches.append([])
+        self._batches[index].append((first_seq, first, count))
+        if context != self._contexts[-1]:
+            self._context_from.append(first)
+            self._contexts.append(context)
+        self.tokens.extend(array("Q", (0,)) * count)
+        self.port_ids.extend(array("I", (index,)) * count)
+        self.seqs.extend(array("I", range(first_seq, first_seq + count)))
+
+    def port_of(self, row: int) -> tuple[str, int, int]:
+        """(place, port, sequence number) that waits for an action."""
+        place, port = self.ports[self.port_ids[row]]
+        return place, port, self.seqs[row]
+
+    def depth(self, parent: int) -> int:
+        """Depth of the children of a row."""
+        known = self.depths.get(parent)
+        if known is None:
+            known = self.depths[parent] = self.state.depth_of(parent)
+        return known + 1
+
+    def lane(self, task: int, depth: int, context: Context, pace: Pace, *, alone: bool = False) -> Lane:
+        """The lane of a task at a depth (root lanes included), made when it is first asked for."""
+        key = (task, depth, context, alone)
+        lane = self.lanes.get(key)
+        if lane is None:
+            facts = self.state.tasks[task]
+            lane = self.lanes[key] = Lane(
+                self.state.name, task, depth, facts.is_async, context, concurrency=facts.concurrency, pace=pace
+            )
+        return lane
+
+    def context_of(self, row: int) -> Context:
+        """The custom context that an action was called in."""
+        return self._contexts[bisect_right(self._context_from, row) - 1]
+
+    def rows_of(self, place: str, port: int, seqs: Sequence[int]) -> list[int]:
+        """Open rows whose answers with these numbers go to a port."""
+        index = self._port_index.get((place, port))
+        rows: list[int] = []
+        if index is None:
+            return rows
+        batches = self._batches[index]
+        for seq in seqs:
+            position = bisect_right(batches, (seq, self.state.count, 0)) - 1
+            if position >= 0:
+                first_seq, first_row, count = batches[position]
+                if seq < first_seq + count and self.state.phases[first_row + seq - first_seq] not in TERMINAL_CODES:
+                    rows.append(first_row + seq - first_seq)
+        return rows
+
+    def children_ended(self, rows: Sequence[int]) -> None:
+        """Count down the open children of the parents of these rows."""
+        state = self.state
+        for node_id, count in Counter(state.node_ids[row] for row in rows if row).items():
+            parent = state.nodes[node_id].parent
+            left = self.open_children[parent] - count
+            if left:
+                self.open_children[parent] = left
+            else:
+                del self.open_children[parent]
+
+    def open_rows_below(self, row: int) -> list[int]:
+        """Children of a row that have not ended."""
+        if row not in self.open_children:
+            return []
+        phases = self.state.phases
+        return [child for block in self.state.children[row] for child in block if phases[child] not in TERMINAL_CODES]
+
+    def subtree(self, rows: Sequence[int]) -> list[int]:
+        """These rows and all their descendants that have not ended, callers before the called."""
+        found = [row for row in rows if self.state.phases[row] not in TERMINAL_CODES]
+        position = 0
+        while position < len(found):
+            found.extend(self.open_rows_below(found[position]))
+            position += 1
+        return list(dict.fromkeys(found))

@@ -1,0 +1,334 @@
+"""Decides nothing: carries out what the controller orders, in one thread with one loop.
+
+Stimuli come in from any thread (`post`), are handled in batches, and their commands go to the backend, to the drivers,
+to callers in this process, and to the sinks (store, views). Whoever reads a run's state does so through `read`, which
+keeps the controller out meanwhile.
+
+Must not know: why anything is ordered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from flyte_nb.core.current import RunnableTask
+from flyte_nb.core.events import Event
+from flyte_nb.core.state import RunState
+from flyte_nb.engine.backend import Backend, ClusterFacts
+from flyte_nb.engine.clock import Clock, SystemClock
+from flyte_nb.engine.commands import (
+    AnnounceEnd,
+    AnswerFailure,
+    AnswerName,
+    AnswerOutputs,
+    Command,
+    ForgetRun,
+    KillWorker,
+    RecordEvent,
+    RefuseRun,
+    SendChunk,
+    StopActions,
+)
+from flyte_nb.engine.controller import GRACE_SECONDS, Controller
+from flyte_nb.engine.driver import DriverHost
+from flyte_nb.engine.port import Caller
+from flyte_nb.engine.stimuli import (
+    KERNEL,
+    AbortRequested,
+    AgentJoined,
+    AgentLost,
+    RunRequested,
+    Stimulus,
+    TimeReached,
+)
+
+logger = logging.getLogger("flyte_nb")
+T = TypeVar("T")
+
+#: While runs are live the garbage collector looks less often: a million live rows make each look expensive.
+BUSY_GC_THRESHOLD = (100_000, 50, 100)
+
+
+class Sink(Protocol):
+    """Hears of everything that is recorded. Called on the runner's thread: be quick."""
+
+    def recorded(self, events: Sequence[Event]) -> None:
+        """Events were applied, in this order."""
+        ...
+
+    def ended(self, state: RunState) -> None:
+        """A run and all its actions have ended."""
+        ...
+
+
+class RunRefusedError(ValueError):
+    """A run could not be started."""
+
+
+class Runner:
+    """The engine's thread.
+
+    Args:
+        backend: where attempts are executed; started with the first run.
+        sinks: what hears of events.
+        on_cluster: called with a line for the user when the cluster is started or cannot be.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        sinks: Sequence[Sink] = (),
+        grace_seconds: float = GRACE_SECONDS,
+        clock: Clock | None = None,
+        on_cluster: Callable[[str], None] | None = None,
+    ) -> None:
+        self.backend = backend
+        self.lock = threading.RLock()
+        self.caller = Caller(KERNEL, self.post)
+        self._controller = Controller(grace_seconds=grace_seconds)
+        self._drivers = DriverHost(self.caller, self.post)
+        self._sinks = sinks
+        self._clock = clock or SystemClock()
+        self._on_cluster = on_cluster or (lambda _line: None)
+        self._inbox: deque[Stimulus] = deque()
+        self._scheduled = False
+        self._loop = asyncio.new_event_loop()
+        self._started_backend: asyncio.Task[None] | None = None
+        self._cluster_error: BaseException | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._refusals: dict[str, str] = {}
+        self._live: dict[str, threading.Event] = {}
+        self._gc_threshold: tuple[int, int, int] | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="flyte_nb-engine", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------------ for other threads
+    def post(self, stimulus: Stimulus) -> None:
+        """Tell the controller something; thread-safe."""
+        self._inbox.append(stimulus)
+        if not self._scheduled and not self._closed:
+            self._scheduled = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def request(self, request: RunRequested, task: RunnableTask) -> RunState:
+        """Start a run and return its state.
+
+        Raises:
+            RunRefusedError: a run of that name is in progress.
+        """
+        if self._closed:
+            raise RunRefusedError("The workspace is closed.")
+        self._drivers.keep(request.run, task)
+        done = threading.Event()
+        result: list[RunState | str] = []
+
+        def start() -> None:
+            self._ensure_backend()
+            self._handle([request])
+            refusal = self._refusals.pop(request.run, None)
+            result.append(refusal if refusal is not None else self._controller.runs[request.run].state)
+            done.set()
+
+        self._live.setdefault(request.run, threading.Event())
+        self._loop.call_soon_threadsafe(start)
+        done.wait()
+        if isinstance(result[0], str):
+            raise RunRefusedError(result[0])
+        return result[0]
+
+    def read(self, reader: Callable[[], T]) -> T:
+        """Call `reader` while nothing changes."""
+        with self.lock:
+            return reader()
+
+    def abort(self, run: str, row: int, reason: str) -> None:
+        """Stop an action and all that it called; row 0 is the whole run."""
+        self.post(AbortRequested(run, row, reason))
+
+    def live_runs(self) -> list[str]:
+        """Names of runs that have not ended."""
+        return list(self._live)
+
+    def cluster_facts(self) -> ClusterFacts | None:
+        """What the cluster is; None before it was started."""
+        return self.backend.facts() if self._started_backend is not None else None
+
+    def load(self) -> tuple[int, int, int]:
+        """(workers, slots, slots in use) as the controller sees them."""
+        placement = self._controller.placement
+        return len(placement.agents), placement.slots(), placement.slots_in_use()
+
+    def start_cluster(self, timeout: float | None = None) -> None:
+        """Start the cluster now, and wait until it is there."""
+        self._call(self._start_and_wait(), timeout)
+
+    def scale(self, workers: int, timeout: float | None = 60) -> None:
+        """Change the number of workers."""
+        self._call(self._scale(workers), timeout)
+
+    async def _start_and_wait(self) -> None:
+        self._ensure_backend()
+        if self._started_backend is not None:
+            await self._started_backend
+        if self._cluster_error is not None:
+            raise self._cluster_error
+
+    async def _scale(self, workers: int) -> None:
+        await self._start_and_wait()
+        await self.backend.scale(workers)
+
+    def _call(self, work: object, timeout: float | None) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)  # type: ignore[arg-type]  # a coroutine
+
+    def close(self, timeout: float = 20) -> None:
+        """Abort what is live, give the cluster back and end the thread."""
+        if self._closed:
+            return
+        for run in self.live_runs():
+            self.abort(run, 0, "the workspace was closed")
+        for ended in list(self._live.values()):
+            ended.wait(timeout / 4)
+        self._closed = True
+        try:
+            self._call(self._shut_down(), timeout)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout)
+
+    async def _shut_down(self) -> None:
+        if self._started_backend is not None:
+            await asyncio.wait([self._started_backend])
+            await self.backend.close()
+
+    # ------------------------------------------------------------------ on the runner's thread
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def _ensure_backend(self) -> None:
+        if self._started_backend is None:
+            self._started_backend = self._loop.create_task(self._start_backend())
+
+    async def _start_backend(self) -> None:
+        try:
+            await self.backend.start(self)
+        except BaseException as error:  # noqa: BLE001 - told to every run that waits for the cluster
+            self._cluster_error = error
+            reason = f"the cluster could not be started: {type(error).__name__}: {error}"
+            logger.warning("flyte_nb: %s", reason)
+            self._on_cluster(reason)
+            for run in self.live_runs():
+                self.abort(run, 0, reason)
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        stimuli = []
+        while self._inbox:
+            stimuli.append(self._inbox.popleft())
+        self._handle(stimuli)
+
+    def _handle(self, stimuli: Sequence[Stimulus]) -> None:
+        with self.lock:
+            commands = self._controller.handle(stimuli, self._clock.now())
+        self._perform(commands)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake_at = self._controller.wake_at
+        if wake_at is not None:
+            delay = max(0.0, wake_at - self._clock.now())
+            self._timer = self._loop.call_later(delay, lambda: self._handle([TimeReached()]))
+
+    def _perform(self, commands: Sequence[Command]) -> None:
+        events: list[Event] = []
+        for command in commands:
+            if isinstance(command, RecordEvent):
+                events.append(command.event)
+            elif isinstance(command, AnswerOutputs | AnswerFailure | AnswerName):
+                self._answer(command)
+            elif isinstance(command, SendChunk | StopActions | ForgetRun):
+                self._send(command)
+            elif isinstance(command, KillWorker):
+                logger.info("flyte_nb: worker %s is ended: %s", command.agent, command.reason)
+                self.backend.kill(command.agent)
+            elif isinstance(command, AnnounceEnd):
+                self._tell(events)
+                events = []
+                self._announce(command.run)
+            elif isinstance(command, RefuseRun):
+                self._refusals[command.run] = command.reason
+            else:
+                self.backend.send(command.place, command)
+        self._tell(events)
+        if self._live and self._gc_threshold is None:
+            self._gc_threshold = gc.get_threshold()
+            gc.set_threshold(*BUSY_GC_THRESHOLD)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if events:
+            for sink in self._sinks:
+                sink.recorded(events)
+
+    def _answer(self, command: AnswerOutputs | AnswerFailure | AnswerName) -> None:
+        if command.place == KERNEL:
+            self.caller.deliver(command)
+        else:
+            self.backend.send(command.place, command)
+
+    def _send(self, command: SendChunk | StopActions | ForgetRun) -> None:
+        if command.place != KERNEL:
+            self.backend.send(command.place, command)
+        elif isinstance(command, SendChunk):
+            self._drivers.start(command)
+        elif isinstance(command, StopActions):
+            self._drivers.stop(command)
+        else:
+            self._drivers.forget_run(command.run)
+            self.caller.forget_run(command.run)
+
+    def _announce(self, run: str) -> None:
+        state = self._controller.runs[run].state
+        self._controller.forget(run)
+        for sink in self._sinks:
+            sink.ended(state)
+        ended = self._live.pop(run, None)
+        if ended is not None:
+            ended.set()
+        if not self._live and self._gc_threshold is not None:
+            gc.set_threshold(*self._gc_threshold)
+            self._gc_threshold = None
+
+    def ended_event(self, run: str) -> threading.Event:
+        """Set when a live run has ended; an event that is set already for others."""
+        event = self._live.get(run)
+        if event is None:
+            event = threading.Event()
+            event.set()
+        return event
+
+    # ------------------------------------------------------------------ what the backend tells
+    def joined(self, agent: AgentJoined) -> None:
+        """See `Listener`."""
+        self._handle([agent])
+
+    def received(self, stimuli: Sequence[Stimulus]) -> None:
+        """See `Listener`."""
+        self._handle(stimuli)
+
+    def lost(self, agent: str, reason: str) -> None:
+        """See `Listener`."""
+        self._handle([AgentLost(agent, reason)])

@@ -1,0 +1,164 @@
+"""Decides what can reach the controller: everything that happens outside of it, as frozen values.
+
+Those that come from a worker travel over the link as they are, so they hold items and text, never live objects.
+A *place* is where a caller lives: a worker's agent id, or `KERNEL`. A *port* is one caller's mailbox at its place.
+
+Must not know: what the controller makes of them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flyte_nb.core.current import Context
+from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import Item
+
+KERNEL = "kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequested:
+    """Somebody wants a run; `blob` is the pickled task, `in_kernel` says where the root's body runs."""
+
+    run: str
+    task: TaskFacts
+    blob: bytes
+    inputs: Inputs
+    in_kernel: bool
+    max_actions: int
+    custom_context: Context = ()
+    labels: Context = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOffered:
+    """A place is about to call a task that its run may not know yet."""
+
+    run: str
+    task: TaskFacts
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Calls of one task by one action, in one group, made in one go; answers go to `port`, from `first_seq` on."""
+
+    place: str
+    port: int
+    first_seq: int
+    run: str
+    parent: int
+    token: int
+    task_key: str
+    group: str
+    custom_context: Context
+    inputs: Sequence[Inputs]
+
+
+@dataclass(frozen=True, slots=True)
+class CallsCancelled:
+    """A caller no longer wants these answers."""
+
+    place: str
+    port: int
+    seqs: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class NameAsked:
+    """A body wants to know its action's name."""
+
+    place: str
+    port: int
+    run: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReport:
+    """What became of a chunk's actions since its last report; indices are positions in the chunk.
+
+    Attributes:
+        begun: actions that run now, with the instants of their start.
+        indices, outputs, started, ended: actions that succeeded.
+        failed: (index, failure, started, ended).
+        stopped: (index, ended) of actions that ended because they were told to.
+        returned: indices that were not started and are handed back.
+        logs: (index, text).
+        finished: nothing more will come for this chunk.
+        busy_seconds: time that the code of `steps` actions kept the thread or the loop to itself.
+    """
+
+    chunk: int
+    begun: Sequence[tuple[int, float]] = ()
+    indices: Sequence[int] = ()
+    outputs: Sequence[Item] = ()
+    started: array[float] = field(default_factory=lambda: array("d"))
+    ended: array[float] = field(default_factory=lambda: array("d"))
+    failed: Sequence[tuple[int, Failure, float, float]] = ()
+    stopped: Sequence[tuple[int, float]] = ()
+    returned: Sequence[int] = ()
+    logs: Sequence[tuple[int, str]] = ()
+    finished: bool = False
+    busy_seconds: float = 0.0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlotYielded:
+    """A sync body waits for its children (`waiting`) and lends its slot, or goes on."""
+
+    chunk: int
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentJoined:
+    """A worker is ready for chunks."""
+
+    agent: str
+    name: str
+    pid: int
+    slots: int
+    ours: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLost:
+    """A worker is gone, and with it everything that it held."""
+
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRequested:
+    """A person, or a rule, stops an action and all that it called; row 0 is the whole run."""
+
+    run: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeReached:
+    """An instant that the controller asked to be woken at has come."""
+
+
+Stimulus = (
+    RunRequested
+    | TaskOffered
+    | Called
+    | CallsCancelled
+    | NameAsked
+    | ChunkReport
+    | SlotYielded
+    | AgentJoined
+    | AgentLost
+    | AbortRequested
+    | TimeReached
+)

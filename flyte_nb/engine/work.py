@@ -1,0 +1,175 @@
+"""Decides what is known at a place about one chunk: which of its actions run, have ended, are still to start.
+
+Bodies write their ends here, from threads and from loops; `report` takes out what the controller has not been told.
+
+Must not know: how bodies are run, or how reports travel.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections.abc import Sequence
+from contextvars import Context, copy_context
+
+from flyte_nb.core.current import CURRENT, ActionFacts, Frame, RunnableTask, Submitter
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import Item
+from flyte_nb.engine.commands import SendChunk
+from flyte_nb.engine.stimuli import ChunkReport
+
+#: A start is told of when an action runs for longer than this.
+TELL_AFTER_SECONDS = 0.02
+
+
+class ChunkWork:
+    """A chunk at its place. Thread-safe."""
+
+    def __init__(self, command: SendChunk, submitter: Submitter, *, capture: bool) -> None:
+        self.command = command
+        self.task: RunnableTask | None = None
+        self.next_index = 0
+        self.stop_asked: set[int] = set()
+        self.facts: dict[int, ActionFacts] = {}
+        self._submitter = submitter
+        self._capture = capture
+        self._lock = threading.Lock()
+        self._open = len(command.rows)
+        self._running: dict[int, float] = {}
+        self._told: set[int] = set()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._indices: list[int] = []
+        self._outputs: list[Item] = []
+        self._started, self._ended = array("d"), array("d")
+        self._failed: list[tuple[int, Failure, float, float]] = []
+        self._stopped: list[tuple[int, float]] = []
+        self._returned: list[int] = []
+        self._logs: list[tuple[int, str]] = []
+        self._busy, self._steps = 0.0, 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether every action has ended or was handed back."""
+        return self._open == 0
+
+    def context(self, index: int) -> Context:
+        """The context variables that an action's body sees."""
+        command = self.command
+        facts = ActionFacts(
+            command.run,
+            command.rows[index],
+            command.chunk,
+            "",
+            command.attempts[index],
+            command.run_started_at,
+            command.groups[index] if len(command.groups) > 1 else command.groups[0],
+        )
+        write = (lambda text: self.log(index, text)) if self._capture else None
+        context = copy_context()
+        context.run(CURRENT.set, Frame(facts, self._submitter, "", command.custom_context, write))
+        self.facts[index] = facts
+        return context
+
+    def begin(self, index: int) -> float:
+        """An action starts now."""
+        now = time.time()
+        self._running[index] = now
+        return now
+
+    def succeed(self, index: int, item: Item, started: float) -> None:
+        """An action returned."""
+        with self._lock:
+            self._close(index)
+            self._indices.append(index)
+            self._outputs.append(item)
+            self._started.append(started)
+            self._ended.append(time.time())
+
+    def fail(self, index: int, failure: Failure, started: float) -> None:
+        """An action raised."""
+        with self._lock:
+            self._close(index)
+            self._failed.append((index, failure, started, time.time()))
+
+    def stop(self, index: int) -> None:
+        """An action stopped because it was told to."""
+        with self._lock:
+            self._close(index)
+            self._stopped.append((index, time.time()))
+
+    def hand_back(self, indices: Sequence[int]) -> None:
+        """These actions were not started and will not be."""
+        with self._lock:
+            self._open -= len(indices)
+            self._returned.extend(indices)
+
+    def _close(self, index: int) -> None:
+        self._open -= 1
+        self._running.pop(index, None)
+        self.facts.pop(index, None)
+
+    def log(self, index: int, text: str) -> None:
+        """An action printed."""
+        with self._lock:
+            self._logs.append((index, text))
+
+    def spend(self, busy_seconds: float, steps: int) -> None:
+        """Code of the chunk's actions kept its thread or loop busy."""
+        with self._lock:
+            self._busy += busy_seconds
+            self._steps += steps
+
+    def report(self) -> ChunkReport | None:
+        """What is new since the last report, or None."""
+        with self._lock:
+            begun = self._new_starts()
+            if not (begun or self._indices or self._failed or self._stopped or self._returned or self._logs or self._steps):
+                return None
+            report = ChunkReport(
+                chunk=self.command.chunk,
+                begun=begun,
+                indices=_tight(self._indices),
+                outputs=self._outputs,
+                started=self._started,
+                ended=self._ended,
+                failed=self._failed,
+                stopped=self._stopped,
+                returned=self._returned,
+                logs=_merged(self._logs),
+                finished=self._open == 0,
+                busy_seconds=self._busy,
+                steps=self._steps,
+            )
+            self._clear()
+            return report
+
+    def _new_starts(self) -> list[tuple[int, float]]:
+        if not self._running:
+            return []
+        before = time.time() - TELL_AFTER_SECONDS
+        begun = [(index, at) for index, at in list(self._running.items()) if at <= before and index not in self._told]
+        self._told.update(index for index, _at in begun)
+        return begun
+
+
+def _tight(indices: list[int]) -> Sequence[int]:
+    """The same indices, as a range where they are adjacent."""
+    if indices:
+        block = range(indices[0], indices[0] + len(indices))
+        if indices[-1] == block[-1] and indices == list(block):
+            return block
+    return indices
+
+
+def _merged(logs: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Prints of one action in one piece: `print` writes the text and the line end apart."""
+    merged: list[tuple[int, str]] = []
+    for index, text in logs:
+        if merged and merged[-1][0] == index:
+            merged[-1] = (index, merged[-1][1] + text)
+        else:
+            merged.append((index, text))
+    return merged

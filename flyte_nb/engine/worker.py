@@ -1,0 +1,303 @@
+"""Decides how a worker works: an `Agent` takes chunks, runs bodies, and reports.
+
+Sync bodies run in slot threads, async ones on loops of their own (`async_host`), never on Dask's. A body that blocks
+for its children lends its slot: another thread takes over, and the chunks behind it are handed back. The agent's own
+loop carries messages and, every `FLUSH_SECONDS`, reports what long chunks have done so far.
+
+Must not know: Dask, or where messages go (`send`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flyte_nb.core.current import Frame, RunnableTask
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import Blob, unpack
+from flyte_nb.engine import bodies
+from flyte_nb.engine.async_host import AsyncHost
+from flyte_nb.engine.commands import AnswerFailure, AnswerName, AnswerOutputs, Command, ForgetRun, SendChunk, SendTask, StopActions
+from flyte_nb.engine.port import Caller
+from flyte_nb.engine.stimuli import SlotYielded, Stimulus
+from flyte_nb.engine.work import ChunkWork
+
+#: How often what long chunks have done is reported.
+FLUSH_SECONDS = 0.02
+#: Loaded tasks that are kept, so that a task's module state (a model, say) outlives a run.
+KEEP_TASKS = 256
+
+_set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
+
+
+class Agent:
+    """One worker's end of the engine.
+
+    Args:
+        agent: the worker's id.
+        slots: sync bodies that run at once.
+        send: sends a stimulus to the controller; thread-safe.
+        capture: whether prints of bodies are kept with their actions.
+    """
+
+    def __init__(self, agent: str, *, slots: int, send: Callable[[Stimulus], None], capture: bool = True) -> None:
+        self.agent = agent
+        self.slots = slots
+        self.caller = Caller(agent, send, self._lend_slot)
+        self._send = send
+        self._capture = capture
+        self._tasks: dict[str, bytes | RunnableTask | Failure] = {}
+        self._active: dict[int, ChunkWork] = {}
+        self._queue: deque[ChunkWork] = deque()
+        self._ready = threading.Condition()
+        self._threads = 0
+        self._blocked = 0
+        self._current: dict[int, tuple[ChunkWork, int]] = {}
+        self._stop_lock = threading.Lock()
+        self._closed = False
+        self._host = AsyncHost(self)
+        self._hosts = [self._host]
+        self._flusher: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------------ messages
+    def start(self) -> None:
+        """Begin to report; call on the agent's own loop."""
+        self._flusher = asyncio.get_running_loop().create_task(self._flush_for_ever())
+
+    async def close(self) -> None:
+        """Stop taking work. Threads end when their bodies do."""
+        self._closed = True
+        with self._ready:
+            self._ready.notify_all()
+        for host in self._hosts:
+            host.close()
+        if self._flusher is not None:
+            self._flusher.cancel()
+
+    def receive(self, command: Command) -> None:
+        """Take a message from the controller; called on the agent's own loop."""
+        if isinstance(command, AnswerOutputs | AnswerFailure | AnswerName):
+            self.caller.deliver(command)
+        elif isinstance(command, SendChunk):
+            self._take_chunk(command)
+        elif isinstance(command, SendTask):
+            self._tasks[command.digest] = command.blob
+        elif isinstance(command, StopActions):
+            self._stop_actions(command)
+        elif isinstance(command, ForgetRun):
+            self.caller.forget_run(command.run)
+
+    def _take_chunk(self, command: SendChunk) -> None:
+        work = ChunkWork(command, self.caller, capture=self._capture)
+        self._active[command.chunk] = work
+        if command.is_async:
+            self._host.add(work)
+            return
+        with self._ready:
+            self._queue.append(work)
+            if self._threads - self._blocked < self.slots:
+                self._add_thread()
+            self._ready.notify()
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            for work in list(self._active.values()):
+                self.flush(work)
+
+    def flush(self, work: ChunkWork) -> None:
+        """Report what is new about a chunk."""
+        report = work.report()
+        if report is not None:
+            if report.finished:
+                self._active.pop(report.chunk, None)
+            self._send(report)
+
+    # ------------------------------------------------------------------ tasks
+    def load(self, work: ChunkWork) -> RunnableTask | None:
+        """The chunk's task; if it cannot be loaded its actions fail and None is returned."""
+        digest = work.command.digest
+        task = self._tasks.get(digest)
+        if isinstance(task, bytes):
+            task = self._tasks[digest] = self._unpickled(task)
+            while len(self._tasks) > KEEP_TASKS:
+                self._tasks.pop(next(iter(self._tasks)))
+        if isinstance(task, Failure) or task is None:
+            failure = task or Failure("system", "TaskMissingError", "the worker was not sent the task")
+            for index in range(len(work.command.rows)):
+                work.fail(index, failure, time.time())
+            self.flush(work)
+            return None
+        work.task = task
+        return task
+
+    def _unpickled(self, blob: bytes) -> RunnableTask | Failure:
+        try:
+            return unpack(Blob(blob))  # type: ignore[return-value]  # the kernel pickled a task
+        except ImportError as error:
+            module = error.name or str(error)
+            message = f"Worker {self.agent} cannot import the module {module!r} that the task needs: {error}. Install it there."
+            return Failure("system", "WorkerImportError", message, worker=self.agent, retryable=False)
+        except BaseException as error:  # noqa: BLE001 - loading runs user code
+            return bodies.failure_of(error, self.agent)
+
+    # ------------------------------------------------------------------ sync bodies
+    def _add_thread(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._slot, name=f"flyte_nb-slot-{self._threads}", daemon=True).start()
+
+    def _slot(self) -> None:
+        while True:
+            with self._ready:
+                while not self._queue and not self._closed and self._threads - self._blocked <= self.slots:
+                    self._ready.wait()
+                if self._closed or self._threads - self._blocked > self.slots:
+                    self._threads -= 1
+                    return
+                work = self._queue.popleft()
+            if self.load(work) is not None:
+                self._run_chunk(work)
+
+    def _run_chunk(self, work: ChunkWork) -> None:
+        began = flushed = time.monotonic()
+        count = len(work.command.rows)
+        while (index := self._next(work, count)) is not None:
+            self._run_action(work, index)
+            now = time.monotonic()
+            if now - began > work.command.budget_seconds:
+                self._hand_back(work)
+            if now - flushed > FLUSH_SECONDS:
+                self.flush(work)
+                flushed = now
+        self.flush(work)
+
+    def _next(self, work: ChunkWork, count: int) -> int | None:
+        with self._ready:
+            index = work.next_index
+            if index >= count:
+                return None
+            work.next_index = index + 1
+            return index
+
+    def _hand_back(self, work: ChunkWork) -> None:
+        """Return what has not been started."""
+        with self._ready:
+            rest = range(work.next_index, len(work.command.rows))
+            work.next_index = len(work.command.rows)
+        if len(rest):
+            work.hand_back(rest)
+
+    def _run_action(self, work: ChunkWork, index: int) -> None:
+        task, started = work.task, work.begin(index)
+        if index in work.stop_asked or task is None:
+            work.stop(index)
+            return
+        thread = threading.get_ident()
+        try:
+            try:
+                self._current[thread] = (work, index)
+                value = work.context(index).run(task.invoke, work.command.inputs[index])
+            finally:
+                self._settle(thread)
+            item = task.pack_output(value)
+        except bodies.StopAction:
+            work.stop(index)
+        except BaseException as error:  # noqa: BLE001 - whatever a task raises is its result
+            if isinstance(error, SystemExit | KeyboardInterrupt | Exception) or index not in work.stop_asked:
+                work.fail(index, bodies.failure_of(error, self.agent), started)
+            else:
+                work.stop(index)
+        else:
+            work.succeed(index, item, started)
+
+    def _settle(self, thread: int) -> None:
+        """The body has ended: no stop may reach this thread from here on, and one under way is taken back."""
+        with self._stop_lock:
+            entry = self._current.pop(thread, None)
+            if entry is not None and entry[1] in entry[0].stop_asked:
+                _set_async_exc(thread, None)  # type: ignore[arg-type]  # NULL takes a pending exception back
+
+    # ------------------------------------------------------------------ stopping
+    def _stop_actions(self, command: StopActions) -> None:
+        work = self._active.get(command.chunk)
+        if work is None:
+            return
+        work.stop_asked.update(command.indices)
+        for index in command.indices:
+            facts = work.facts.get(index)
+            if facts is not None:
+                facts.refusal = "the action was told to stop"
+        if work.command.is_async:
+            for host in self._hosts:
+                host.stop(work, command.indices)
+        else:
+            self._stop_sync(work)
+
+    def _stop_sync(self, work: ChunkWork) -> None:
+        with self._stop_lock:
+            for thread, (running, index) in list(self._current.items()):
+                if running is work and index in work.stop_asked:
+                    if _is_importing(thread):  # an exception inside an import leaves half a module behind
+                        asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._stop_sync, work)
+                    else:
+                        _set_async_exc(thread, bodies.StopAction)
+
+    # ------------------------------------------------------------------ waiting for children
+    @contextmanager
+    def _lend_slot(self, frame: Frame) -> Iterator[None]:
+        """Around a blocking wait: the slot, or the loop, is free for others meanwhile."""
+        thread = threading.get_ident()
+        entry = self._current.get(thread)
+        if entry is None:
+            self._lend_loop()
+            yield
+            return
+        work, chunk = entry[0], frame.action.token
+        self._hand_back(work)
+        with self._ready:
+            self._blocked += 1
+            waiting = list(self._queue)
+            self._queue.clear()
+            self._ready.notify_all()
+        for other in waiting:
+            self._hand_back(other)
+            self.flush(other)
+        self.flush(work)
+        self._send(SlotYielded(chunk, waiting=True))
+        try:
+            yield
+        finally:
+            with self._ready:
+                self._blocked -= 1
+                self._ready.notify_all()
+            self._send(SlotYielded(chunk, waiting=False))
+
+    def _lend_loop(self) -> None:
+        """An async body blocks its loop: what has not started moves to a new loop."""
+        for host in self._hosts:
+            if host.owns_this_thread() and host is self._host:
+                self._host = AsyncHost(self)
+                self._hosts.append(self._host)
+                host.hand_over(self._host)
+
+    def running_threads(self) -> int:
+        """Slot threads, those that wait for children included."""
+        return self._threads
+
+
+def _is_importing(thread: int) -> bool:
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - the documented way to see another thread's stack
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+

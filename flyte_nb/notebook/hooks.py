@@ -1,0 +1,115 @@
+"""Decides how runs and cells meet: a run is shown and prints under its cell, and at the cell's end what is left is done.
+
+Where nobody looks, the end of a cell waits for its runs; a cell whose own `asyncio.run` failed gets a hint.
+
+Must not know: how runs work; it sees handles that can be waited for and shown.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flyte_nb.notebook import cells
+from flyte_nb.notebook.kernel import cell_id, has_front_end, in_kernel, shows_widgets
+from flyte_nb.notebook.output import CellOutput
+from flyte_nb.views.live import RunView, ShownRun
+from flyte_nb.views.painter import PAINTER, Painter
+
+#: Views that are shown by themselves under one cell; a cell that starts more runs shows the first ones.
+MAX_VIEWS_PER_CELL = 8
+
+_NESTED = ("cannot be called from a running event loop", "event loop is already running", "while another loop is running")
+HINT = "Hint: in a notebook write `await main()` instead, or allow nested event loops with `%flyte_config nest on`."
+
+
+class WaitedRun(ShownRun, Protocol):
+    """A run that can be waited for."""
+
+    def wait(self, *, quiet: bool = False) -> object:
+        """Wait until the run is over."""
+        ...
+
+
+class Notebook:
+    """Connects runs to the cells of one IPython shell, in a kernel or a terminal. `attach` it once.
+
+    Args:
+        shell: IPython's shell.
+        blocks: whether the end of a cell without a front end waits for the runs that it started.
+        painter: what keeps views up to date.
+    """
+
+    def __init__(self, shell: Any, *, blocks: Callable[[], bool], painter: Painter | None = None) -> None:
+        self._shell = shell
+        self._blocks = blocks
+        self._painter = painter or PAINTER
+        self._started: list[WaitedRun] = []
+        self._shown: set[str] = set()
+        self._outputs: dict[str, tuple[WaitedRun, CellOutput]] = {}
+        self._views: weakref.WeakValueDictionary[str, RunView] = weakref.WeakValueDictionary()
+
+    def attach(self) -> None:
+        """Register at the shell's events."""
+        self._shell.events.register("post_run_cell", self.after_cell)
+
+    def detach(self) -> None:
+        """Take the registration back."""
+        self._shell.events.unregister("post_run_cell", self.after_cell)
+
+    def run_started(self, run: WaitedRun) -> None:
+        """A cell started a run: show it there, and remember it for its prints and for the end of the cell."""
+        self._started.append(run)
+        self._outputs[run.name] = (run, CellOutput())
+        views = len(self._started)
+        if views <= MAX_VIEWS_PER_CELL:
+            self.show(run)
+        elif views == MAX_VIEWS_PER_CELL + 1 and in_kernel(self._shell):
+            print(f"This cell starts more than {MAX_VIEWS_PER_CELL} runs; only the first ones are shown. See `%flyte_runs`.")  # noqa: T201 - to the user
+
+    def print_log(self, run: str, row: int, text: str) -> None:
+        """Show what an action printed under the cell that started its run (from any thread)."""
+        handle, output = self._outputs.get(run, (None, None))
+        if handle is not None and output is not None and not output.is_full:
+            output.print_log(handle.read(lambda state: f"[{state.task_of(row).short_name} {state.action_name(row)[:8]}] "), text)
+
+    def show(self, run: ShownRun) -> bool:
+        """Show a run under the current cell, once a cell; returns whether this shell can show it at all."""
+        if not in_kernel(self._shell):
+            return False
+        key = f"{cell_id(self._shell)}/{run.name}"
+        if key not in self._shown:
+            self._shown.add(key)
+            self._view(run).show()
+        return True
+
+    def _view(self, run: ShownRun) -> RunView:
+        view = self._views.get(run.name)
+        if view is None:
+            view = self._views[run.name] = RunView(run, widget=shows_widgets(self._shell), painter=self._painter)
+        return view
+
+    def after_cell(self, result: Any) -> None:
+        """The end of a cell (an IPython event)."""
+        started, self._started = self._started, []
+        self._shown.clear()
+        cells.refresh_namespaces(self._shell.user_ns)
+        if result is not None and is_nested_loop_error(result.error_in_exec):
+            print(HINT, file=sys.stderr)  # noqa: T201 - to the user, under the error
+        if in_kernel(self._shell) and not has_front_end(self._shell) and self._blocks():
+            for run in started:
+                run.wait(quiet=True)
+            self._painter.paint_all()
+        self._outputs = {name: known for name, known in self._outputs.items() if not known[0].done()}
+
+
+def is_nested_loop_error(error: BaseException | None) -> bool:
+    """Whether an error is asyncio's own about a loop inside a loop, raised by the cell and not by a task elsewhere."""
+    if not isinstance(error, RuntimeError) or not any(text in str(error) for text in _NESTED):
+        return False
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and str(last.tb_frame.f_globals.get("__name__", "")).startswith("asyncio")

@@ -1,0 +1,298 @@
+"""Decides nothing: the magics parse, call the workspace, and display.
+
+`%%flyte_task` and `%%flyte_run` stand at the top of a cell; `%flyte_cluster`, `%flyte_config`, `%flyte_runs` and
+`%flyte_view` are lines. A mistake in a line is a `UsageError` with a remedy; an error of the user's code is raised as
+it is, so that the cell fails as any other cell would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any, Protocol
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, magics_class
+from IPython.display import display
+
+from flyte_nb.authoring.environment import TaskEnvironment
+from flyte_nb.authoring.task import Task
+from flyte_nb.core.resources import Resources
+from flyte_nb.notebook import cells
+from flyte_nb.notebook.kernel import apply_nest, flag, nest_is_on, yes_or_no
+from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, variable_name
+from flyte_nb.settings import read_setting
+from flyte_nb.views.listing import Listing, cluster_listing, runs_listing
+from flyte_nb.views.value import ValueDisplay, ValuedRun
+from flyte_nb.views.wording import duration
+
+DEFAULT_ENVIRONMENT = "notebook"
+CACHE_MODES = ("auto", "override", "disable")
+CLUSTER_VERBS = ("show", "scale", "restart", "close")
+NEST_VARIABLE = "FLYTE_NB_NEST"
+
+
+class NotebookRun(ValuedRun, Protocol):
+    """What the magics need of a run."""
+
+    def wait(self) -> object:
+        """Wait until the run is over."""
+        ...
+
+    def raise_for_status(self) -> None:
+        """Raise the run's error, if it has one."""
+        ...
+
+
+class NotebookWorkspace(Protocol):
+    """What the magics need of the workspace."""
+
+    @property
+    def settings(self) -> Any:
+        """What `%flyte_config` shows: a dataclass."""
+        ...
+
+    def configure(self, **values: Any) -> None:
+        """Change settings."""
+        ...
+
+    def run_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, driver: str | None = None) -> NotebookRun:
+        """Start a run; returns at once."""
+        ...
+
+    def runs(self) -> Iterable[Any]:
+        """Runs of this kernel, the newest last."""
+        ...
+
+    def cluster_facts(self) -> Any:
+        """What the cluster is: a dataclass, or None before it was started."""
+        ...
+
+    def scale(self, workers: int) -> None:
+        """Change the number of workers."""
+        ...
+
+    def close_cluster(self) -> None:
+        """Stop the cluster; the next run starts one."""
+        ...
+
+
+def register(shell: Any, workspace: NotebookWorkspace) -> None:
+    """Add the magics to a shell, with Tab completion of their options.
+
+    Args:
+        shell: IPython's shell.
+        workspace: what the magics call.
+    """
+    magics = FlyteMagics(shell, workspace)
+    shell.register_magics(magics)
+    for name, (method, values) in magics.completions().items():
+        completer = Completer(method.parser, values, shell.user_ns)
+        shell.set_hook("complete_command", completer, str_key=name)
+    if flag(NEST_VARIABLE):
+        apply_nest()
+
+
+@magics_class
+class FlyteMagics(Magics):
+    """The magics of flyte_nb."""
+
+    def __init__(self, shell: Any, workspace: NotebookWorkspace) -> None:
+        super().__init__(shell)
+        self._shell = shell
+        self._workspace = workspace
+        self._environments: dict[str, TaskEnvironment] = {}
+
+    def completions(self) -> dict[str, tuple[Any, dict[str, Callable[[Mapping[str, Any]], Iterable[str]]]]]:
+        """By magic: its method, and what may follow its options (or "", the magic itself)."""
+
+        def environments(user_ns: Mapping[str, Any]) -> list[str]:
+            return [value.name for value in user_ns.values() if isinstance(value, TaskEnvironment)]
+
+        return {
+            "%%flyte_task": (self.flyte_task, {"--env": environments, "--cache": lambda _: CACHE_MODES}),
+            "%%flyte_run": (self.flyte_run, {}),
+            "%flyte_cluster": (self.flyte_cluster, {"": lambda _: CLUSTER_VERBS}),
+            "%flyte_config": (self.flyte_config, {"": lambda _: self._setting_names(), "nest": lambda _: ("on",)}),
+            "%flyte_runs": (self.flyte_runs, {}),
+            "%flyte_view": (self.flyte_view, {"": lambda _: [run.name for run in self._workspace.runs()]}),
+        }
+
+    # ------------------------------------------------------------------ cells
+    @magic_arguments()
+    @argument("--env", default=DEFAULT_ENVIRONMENT, metavar="NAME", help="Environment that the task belongs to; made if there is none.")
+    @argument("--retries", type=int, default=0, metavar="N", help="Attempts beyond the first. Default 0.")
+    @argument("--timeout", type=float, default=0, metavar="SECONDS", help="Longest time of one attempt. Default: no limit.")
+    @argument("--cache", choices=CACHE_MODES, metavar="MODE", help="auto, override or disable. Default: the environment's.")
+    @argument("--cpu", metavar="CORES", help="Cores that an action needs, such as 2 or 500m.")
+    @argument("--memory", metavar="SIZE", help="Memory that an action needs, such as 512Mi.")
+    @argument("--short-name", metavar="NAME", help="Shown instead of the function's name.")
+    @argument("-o", "--out", type=variable_name, metavar="NAME", help="Bind the task to this name too.")
+    @cell_magic
+    def flyte_task(self, line: str, cell: str) -> None:
+        """Make the function in this cell a task, as `@env.task` does.
+
+        Imports, constants and helpers may stand in the cell too; the last function at the top level is the task.
+        """
+        __tracebackhide__ = True
+        options = read(self.flyte_task, line, "%%flyte_task")
+        declare = _checked(lambda: self._declaration(options))
+        name, function = cells.define(self._shell, cell)
+        if isinstance(function, Task):
+            if line.strip():
+                raise UsageError(
+                    f"%%flyte_task: `{name}` is a task already (it has a decorator of its own), so the options of this line "
+                    "would be lost. Remove the decorator, or write the options there."
+                )
+            task: Any = function
+        else:
+            task = _checked(lambda: declare(function))
+        self._shell.user_ns.update({name: task} | ({options.out: task} if options.out else {}))
+        print(_about(task))  # noqa: T201 - the cell's one line of output
+
+    def _declaration(self, options: Any) -> Callable[[Any], Any]:
+        declare = self._environment(options.env).task(
+            short_name=options.short_name,
+            cache=options.cache,
+            retries=options.retries,
+            timeout=timedelta(seconds=options.timeout) if options.timeout else 0,
+        )
+        if options.cpu is None and options.memory is None:
+            return declare
+        resources = Resources(cpu=options.cpu, memory=options.memory)
+        return lambda function: declare(function).override(resources=resources)
+
+    def _environment(self, name: str) -> TaskEnvironment:
+        """The notebook's own environment of this name, or one that is made once."""
+        own = [value for value in self._shell.user_ns.values() if isinstance(value, TaskEnvironment) and value.name == name]
+        if own:
+            return own[-1]
+        if name not in self._environments:
+            self._environments[name] = TaskEnvironment(name)
+        return self._environments[name]
+
+    @magic_arguments()
+    @argument("-b", "--block", dest="block", action="store_true", help="Wait for the end; an error of the run fails the cell.")
+    @argument("-a", "--noblock", dest="block", action="store_false", help="Return at once (default); the view below stays live.")
+    @argument("-o", "--out", type=variable_name, metavar="NAME", help="Bind the Run to this name, at once.")
+    @argument("--group", metavar="NAME", help="Group that the calls of this cell belong to.")
+    @cell_magic
+    def flyte_run(self, line: str, cell: str) -> Any:
+        """Run this cell as the driver of a run: task calls in it become actions; `await` works at the top level.
+
+        Names that the cell assigns appear in the notebook when it has succeeded. The value of a last expression is
+        the run's output.
+        """
+        __tracebackhide__ = True
+        options = read(self.flyte_run, line, "%%flyte_run")
+        name = options.out or f"cell_{self._shell.execution_count}"
+        function = cells.driver(self._shell, cell).as_function(name, group=options.group)
+        run = self._workspace.run_task(TaskEnvironment(DEFAULT_ENVIRONMENT).task(function), (), {}, driver="kernel")
+        if options.out:
+            self._shell.user_ns[options.out] = run
+        if not options.block:
+            ValueDisplay(run).show_when_done()
+            return None
+        run.wait()
+        run.raise_for_status()
+        return next(iter(run.outputs()), None)
+
+    # ------------------------------------------------------------------ lines
+    @magic_arguments()
+    @argument("verb", nargs="?", choices=CLUSTER_VERBS, default="show", help="show (default), scale N, restart, or close.")
+    @argument("workers", nargs="?", type=int, help="For scale: the number of workers.")
+    @line_magic
+    def flyte_cluster(self, line: str) -> Listing | None:
+        """Show the cluster, or change it."""
+        __tracebackhide__ = True
+        options = read(self.flyte_cluster, line, "%flyte_cluster")
+        if (options.verb == "scale") != (options.workers is not None):
+            raise UsageError("%flyte_cluster: write `%flyte_cluster scale 4` for 4 workers; the other verbs take no number.")
+        if options.verb in {"close", "restart"}:
+            self._workspace.close_cluster()
+        if options.verb == "scale":
+            self._workspace.scale(options.workers)
+        if options.verb == "close":
+            print("The cluster is closed; the next run starts one.")  # noqa: T201 - the line's output
+            return None
+        return cluster_listing(self._workspace.cluster_facts())
+
+    @magic_arguments()
+    @argument("name", nargs="?", help="The setting; without it all are listed.")
+    @argument("value", nargs="?", help="Its new value; without it the setting is shown.")
+    @line_magic
+    def flyte_config(self, line: str) -> Listing | None:
+        """Show or change settings: `%flyte_config`, `%flyte_config nest on`, `%flyte_config max_actions 5000000`."""
+        __tracebackhide__ = True
+        options = read(self.flyte_config, line, "%flyte_config")
+        if options.name is None:
+            return Listing("Settings", ("setting", "value"), [(name, self._setting(name)) for name in self._setting_names()])
+        if options.name not in self._setting_names():
+            names = ", ".join(self._setting_names())
+            raise UsageError(
+                f"%flyte_config: unknown setting {options.name!r}. {nearest(options.name, self._setting_names())} Settings: {names}."
+            )
+        if options.value is not None:
+            self._set(options.name, options.value)
+        print(f"{options.name} = {self._setting(options.name)}")  # noqa: T201 - the line's output
+        return None
+
+    def _setting_names(self) -> list[str]:
+        return sorted({*(field.name for field in fields(self._workspace.settings)), "nest"})
+
+    def _setting(self, name: str) -> str:
+        value = nest_is_on() if name == "nest" else getattr(self._workspace.settings, name)
+        return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+    def _set(self, name: str, word: str) -> None:
+        if name != "nest":
+            _checked(lambda: self._workspace.configure(**{name: read_setting(name, word)}))
+        elif (wanted := yes_or_no(word)) is None:
+            raise UsageError(f"%flyte_config: nest is on or off, not {word!r}.")
+        elif wanted:
+            apply_nest()
+        elif nest_is_on():
+            raise UsageError("%flyte_config: nested loops cannot be taken back; restart the kernel to turn them off.")
+
+    @magic_arguments()
+    @line_magic
+    def flyte_runs(self, line: str) -> Listing:
+        """List the runs of this kernel, the newest first."""
+        __tracebackhide__ = True
+        read(self.flyte_runs, line, "%flyte_runs")
+        return runs_listing([run.summary() for run in self._workspace.runs()][::-1])
+
+    @magic_arguments()
+    @argument("run", help="A variable that holds a run, or the name of a run.")
+    @line_magic
+    def flyte_view(self, line: str) -> None:
+        """Show a run here too."""
+        __tracebackhide__ = True
+        word = read(self.flyte_view, line, "%flyte_view").run
+        by_name = {run.name: run for run in self._workspace.runs()}
+        run = self._shell.user_ns.get(word, by_name.get(word))
+        if not hasattr(run, "summary"):
+            raise UsageError(
+                f"%flyte_view: there is no run {word!r}. {nearest(word, by_name)} `%flyte_runs` lists them.".replace("  ", " ")
+            )
+        display(run)  # type: ignore[no-untyped-call]  # IPython's
+
+
+def _checked(make: Callable[[], Any]) -> Any:
+    """A value made from what the user wrote; what does not fit is a mistake in the line."""
+    try:
+        return make()
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _about(task: Any) -> str:
+    """What was defined, in one line."""
+    policy = [
+        f"retries {task.retries.count}" if task.retries.count else "",
+        f"timeout {duration(task.timeout.max_runtime_seconds)}" if task.timeout.max_runtime_seconds else "",
+        f"cache {task.cache.behavior}" if task.cache.behavior != "disable" else "",
+    ]
+    extra = ", ".join(part for part in policy if part)
+    return repr(task)[1:-1] + (f" ({extra})" if extra else "")

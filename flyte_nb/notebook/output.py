@@ -1,0 +1,65 @@
+"""Decides where the prints of a run's tasks appear: under the cell that started the run, each line with its action.
+
+Must not know: what prints, or how prints travel here.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+
+#: Lines and characters of one run that are shown. A notebook that is flooded cannot be read, and a browser that is
+#: flooded hangs; everything is kept with the actions anyway.
+MAX_LINES = 1_000
+MAX_CHARACTERS = 200_000
+
+
+class CellOutput:
+    """The output of the cell in which it is made.
+
+    ipykernel finds the cell of a print in a context variable, so the context is kept and prints are made in it.
+    """
+
+    def __init__(self) -> None:
+        self._context = contextvars.copy_context()
+        # Prints of actions are routed away from the stream; what is shown here has come from there.
+        self._stream = getattr(sys.stdout, "wrapped", sys.stdout)
+        self._guard = threading.Lock()
+        self._lines = 0
+        self._characters = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more will be shown."""
+        return self._lines >= MAX_LINES or self._characters >= MAX_CHARACTERS
+
+    def print_log(self, prefix: str, text: str) -> None:
+        """Show what an action printed, each line after its prefix; from any thread."""
+        with self._guard:
+            if self.is_full:
+                return
+            shown = self._take(prefix, text)
+            if shown:
+                # A copy: a context can be entered by one thread at a time.
+                self._context.copy().run(self._write, shown)
+
+    def _take(self, prefix: str, text: str) -> str:
+        lines = []
+        for line in text.splitlines():
+            lines.append(f"{prefix}{line}\n" if prefix else f"{line}\n")
+            self._lines += 1
+            self._characters += len(lines[-1])
+            if self.is_full:
+                lines.append("[more was printed; it is kept with each action: run.action(name).logs]\n")
+                break
+        return "".join(lines)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except UnicodeEncodeError:  # lone surrogates cannot be sent
+            self._stream.write(text.encode("utf8", "replace").decode("utf8"))
+        except ValueError:  # the stream was closed: nobody reads along any more
+            self._lines = MAX_LINES

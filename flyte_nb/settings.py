@@ -1,0 +1,123 @@
+"""Decides what can be set: cluster size, limits, output; from `init(...)`, the environment (`FLYTE_NB_*`) or defaults.
+
+Must not know: what a setting does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+MAX_ACTIONS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set.
+
+    Attributes:
+        workers: workers of the embedded cluster; None is as many as there are CPUs.
+        threads_per_worker: sync actions that each worker runs at once.
+        memory_limit: per worker, as Dask takes it ("2GiB", bytes, 0 for none); None shares what the container has.
+        cluster: a scheduler's address, a Dask `Client` or cluster object; None is the embedded cluster, "inline" is
+            threads of this process.
+        store: where runs are kept: ":memory:".
+        max_actions: most actions of a run.
+        grace_seconds: how long an action that was told to stop may go on before its worker is ended.
+        block: without a front end, the end of a cell or script waits for its runs.
+        stdout: prints of tasks are shown in the notebook.
+        kill_workers: workers of an existing cluster may be ended too.
+    """
+
+    workers: int | None = None
+    threads_per_worker: int = 1
+    memory_limit: str | int | None = None
+    cluster: Any = None
+    store: str = ":memory:"
+    max_actions: int = MAX_ACTIONS
+    grace_seconds: float = 2.0
+    block: bool = True
+    stdout: bool = True
+    kill_workers: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 1), ("threads_per_worker", 1), ("max_actions", 1)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise ValueError(f"{name} must be a whole number from {least}, got {value!r}.")
+        if not isinstance(self.grace_seconds, int | float) or self.grace_seconds < 0:
+            raise ValueError(f"grace_seconds must be a number from 0, got {self.grace_seconds!r}.")
+
+    def with_values(self, **values: Any) -> Settings:  # noqa: ANN401 - any setting
+        """Other values for some settings.
+
+        Raises:
+            ValueError: a value is out of range.
+            TypeError: there is no such setting.
+        """
+        known = {each.name for each in fields(self)}
+        for name in values:
+            if name not in known:
+                raise TypeError(f"There is no setting {name!r}. Settings are: {', '.join(sorted(known))}.")
+        return replace(self, **values)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off", ""}:
+        return False
+    raise ValueError(f"{text!r} is neither on nor off (1/0, true/false, yes/no)")
+
+
+def _size(text: str) -> str | int:
+    return int(text) if text.isdigit() else text
+
+
+#: How the text of a setting is read, from the environment and from `%flyte_config`.
+READERS: dict[str, Callable[[str], Any]] = {
+    "workers": int,
+    "threads_per_worker": int,
+    "memory_limit": _size,
+    "cluster": str,
+    "store": str,
+    "max_actions": int,
+    "grace_seconds": float,
+    "block": _flag,
+    "stdout": _flag,
+    "kill_workers": _flag,
+}
+
+
+def read_setting(name: str, text: str) -> Any:  # noqa: ANN401 - of the setting's type
+    """A setting's value from text.
+
+    Raises:
+        ValueError: the text cannot be read, or there is no such setting.
+    """
+    reader = READERS.get(name)
+    if reader is None:
+        raise ValueError(f"There is no setting {name!r}. Settings are: {', '.join(sorted(READERS))}.")
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise ValueError(f"Setting {name} cannot be {text!r}: {error}.") from None
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `FLYTE_NB_WORKERS`, `FLYTE_NB_MEMORY_LIMIT` and the like; defaults for the rest.
+
+    Raises:
+        ValueError: a variable cannot be read; the message names it.
+    """
+    values = {}
+    for name in READERS:
+        text = environment.get(f"FLYTE_NB_{name.upper()}")
+        if text is not None and text != "":
+            try:
+                values[name] = read_setting(name, text)
+            except ValueError as error:
+                raise ValueError(f"Environment variable FLYTE_NB_{name.upper()}: {error}") from None
+    return Settings().with_values(**values)

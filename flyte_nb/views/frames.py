@@ -1,0 +1,264 @@
+"""Decides how a run reads as tables: one row per action, built column by column from the state's arrays.
+
+`actions_frame` tells what happened to each action. `results_frame` puts inputs and outputs side by side, so that a
+sweep is ready for `query`, `groupby` and `plot`. The index of both is the action's row, which `run.action(row)` takes.
+
+The state is copied while it is locked and made into columns after that, so a large table does not hold up the run.
+Values are unpacked outside the lock, once each: a value shared by many actions is one object in the table.
+
+Must not know: how a table is displayed (that is `liveframe`), or what runs the actions.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.payloads import Item
+from flyte_nb.core.phases import CODE, PHASES, ActionPhase
+from flyte_nb.core.state import RunState
+from flyte_nb.views.spread import Unpacker, spread_outputs
+from flyte_nb.views.wording import clean, encodable
+
+if TYPE_CHECKING:  # pandas takes half a second to load, and `import flyte_nb` must not pay for it
+    import pandas as pd
+
+Result = TypeVar("Result")
+Objects = np.ndarray[Any, np.dtype[np.object_]]
+Numbers = np.ndarray[Any, np.dtype[Any]]
+
+#: Names are worked out on demand; so many at a time, so that the run goes on in between.
+_NAMES_AT_A_TIME = 5_000
+#: From this version of pandas on `str` is a dtype with missing values; before, it would write "None".
+_PANDAS_WITH_TEXT = 3
+_HAS_OUTPUT = (CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED])
+#: Columns of ours; an input of the same name becomes `input_<name>`.
+RESERVED = ("task", "phase", "error")
+
+
+class ReadRun(Protocol):
+    """What a table needs of a run."""
+
+    def read(self, reader: Callable[[RunState], Result]) -> Result:
+        """Call a function with the run's state while nothing changes it."""
+        ...
+
+
+def actions_frame(run: ReadRun, *, limit: int | None = None) -> pd.DataFrame:
+    """One row per action, the root first.
+
+    Args:
+        run: whose actions.
+        limit: at most so many rows, from the first on.
+
+    Returns:
+        Columns `action`, `task`, `group`, `parent`, `phase`, `attempt`, `worker`, `started` (UTC), `seconds`, `error`.
+        `seconds` of an action that runs counts up to now.
+    """
+    import pandas as pd  # noqa: PLC0415 - see above
+
+    rows = run.read(lambda state: _copy_rows(state, limit))
+    names = _names(run, len(rows.phases))
+    started = np.where(rows.started > 0, rows.started, np.nan)
+    until = np.where(rows.ended > 0, rows.ended, time.time())
+    parents = dict(enumerate(names[rows.parents[1:]], 1))
+    return pd.DataFrame(
+        {
+            "action": names,
+            "task": _take([task.short_name for task in rows.tasks], rows.task_ids),
+            "group": _take(rows.groups, rows.group_ids),
+            "parent": _sparse(parents, len(rows.phases)),
+            "phase": _take([phase.value for phase in PHASES], rows.phases),
+            "attempt": rows.attempts.astype(np.int64),
+            "worker": _take(rows.workers, rows.worker_ids),
+            "started": pd.to_datetime(started, unit="s", utc=True),
+            "seconds": np.maximum(until - started, 0.0),
+            "error": _sparse(rows.errors, len(rows.phases)),
+        }
+    )
+
+
+def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None = None) -> pd.DataFrame:
+    """Inputs and outputs side by side, one row per action.
+
+    Args:
+        run: whose results.
+        include_root: also the root action, as row 0.
+        limit: at most so many rows, from the first on.
+
+    Returns:
+        Inputs by parameter name (of several tasks: the union, and a column `task`), then outputs, `phase`, `error`.
+        Outputs that are dicts, dataclasses or named tuples are spread over columns, declared tuples over `o0`, `o1`;
+        anything else is `output`. An output named like an input gets the prefix `output_`.
+    """
+    import pandas as pd  # noqa: PLC0415 - see above
+
+    first = 0 if include_root else 1
+    rows = run.read(lambda state: _copy_results(state, first, limit))
+    unpack = Unpacker()
+    columns: dict[str, Any] = {}
+    several = len(np.unique(rows.task_ids)) > 1
+    if several:
+        columns["task"] = _take([task.short_name for task in rows.tasks], rows.task_ids)
+    for name, values in _input_columns(rows, unpack).items():
+        columns[f"input_{name}" if name in RESERVED else encodable(name)] = values
+    for name, values in _output_columns(rows, unpack).items():
+        columns[_free_name(encodable(name), columns)] = values
+    columns["phase"] = _take([phase.value for phase in PHASES], rows.phases)
+    columns["error"] = _sparse(rows.errors, len(rows.phases))
+    index = pd.RangeIndex(first, first + len(rows.phases))
+    return pd.DataFrame({name: _typed(values, index) for name, values in columns.items()}, index=index)
+
+
+# ------------------------------------------------------------------ copies made while the state is locked
+@dataclass(slots=True)
+class _Rows:
+    """Columns of a run at one moment."""
+
+    tasks: list[TaskFacts]
+    groups: list[str]
+    workers: list[str]
+    task_ids: Numbers
+    group_ids: Numbers
+    parents: Numbers
+    phases: Numbers
+    attempts: Numbers
+    worker_ids: Numbers
+    started: Numbers
+    ended: Numbers
+    errors: dict[int, str]
+
+
+@dataclass(slots=True)
+class _Results:
+    """Inputs and outputs of a run at one moment."""
+
+    tasks: list[TaskFacts]
+    task_ids: Numbers
+    phases: Numbers
+    inputs: list[Inputs]
+    outputs: list[Item]
+    errors: dict[int, str]
+
+
+def _copy_rows(state: RunState, limit: int | None) -> _Rows:
+    end = state.count if limit is None else min(limit, state.count)
+    return _Rows(
+        tasks=list(state.tasks),
+        groups=list(state.groups),
+        workers=list(state.workers),
+        task_ids=_of_nodes(state, [node.task for node in state.nodes], 0, end),
+        group_ids=_of_nodes(state, [node.group for node in state.nodes], 0, end),
+        parents=_of_nodes(state, [node.parent for node in state.nodes], 0, end),
+        phases=np.frombuffer(bytes(state.phases[:end]), np.uint8),
+        attempts=_copy(state.attempts[:end]),
+        worker_ids=_copy(state.worker_ids[:end]),
+        started=_copy(state.started_ats[:end]),
+        ended=_copy(state.ended_ats[:end]),
+        errors=_errors(state, 0, end),
+    )
+
+
+def _copy_results(state: RunState, first: int, limit: int | None) -> _Results:
+    end = state.count if limit is None else min(first + limit, state.count)
+    rows = range(first, end)
+    return _Results(
+        tasks=list(state.tasks),
+        task_ids=_of_nodes(state, [node.task for node in state.nodes], first, end),
+        phases=np.frombuffer(bytes(state.phases[first:end]), np.uint8),
+        inputs=list(map(state.inputs, rows)),
+        outputs=list(map(state.output, rows)),
+        errors=_errors(state, first, end),
+    )
+
+
+def _of_nodes(state: RunState, values: list[int], first: int, end: int) -> Numbers:
+    """A column whose values are the same for all rows of a node."""
+    return np.array(values, np.int64)[_copy(state.node_ids[first:end])]
+
+
+def _copy(part: array[Any]) -> Numbers:
+    """A numpy copy of a slice; a view would forbid the state to grow as long as it lives."""
+    return np.frombuffer(part, part.typecode).copy() if len(part) else np.empty(0, part.typecode)
+
+
+def _errors(state: RunState, first: int, end: int) -> dict[int, str]:
+    """The reason of each action that did not succeed, by position from `first` on."""
+    failures = {row - first: clean(failure.headline()) for row, failure in state.failures.items() if first <= row < end}
+    aborts = {row - first: clean(reason) for row, reason in state.abort_reasons.items() if first <= row < end}
+    return {**aborts, **failures}
+
+
+def _names(run: ReadRun, count: int) -> Objects:
+    names = np.empty(count, object)
+    for lo in range(0, count, _NAMES_AT_A_TIME):
+        rows = range(lo, min(lo + _NAMES_AT_A_TIME, count))
+        names[lo : rows.stop] = run.read(lambda state, rows=rows: list(map(state.action_name, rows)))  # type: ignore[misc]  # rows is bound
+    return names
+
+
+# ------------------------------------------------------------------ columns
+def _take(words: Sequence[str], ids: Numbers) -> Objects:
+    return np.array(words, object)[ids]
+
+
+def _sparse(texts: dict[int, str], count: int) -> Any:
+    """A column of text that is missing in most rows; it is text also where all of it is missing."""
+    import pandas as pd  # noqa: PLC0415 - see above
+
+    column = np.full(count, None, object)
+    for position, text in texts.items():
+        column[position] = text
+    has_text_dtype = int(pd.__version__.partition(".")[0]) >= _PANDAS_WITH_TEXT
+    return pd.array(column, dtype="str" if has_text_dtype else object)  # type: ignore[arg-type]  # two versions of pandas
+
+
+def _typed(values: Any, index: pd.RangeIndex) -> pd.Series[Any]:
+    """A column with the type of its values, where they have one in common."""
+    import pandas as pd  # noqa: PLC0415 - see above
+
+    column: pd.Series[Any] = pd.Series(values, index=index)
+    try:
+        return column.infer_objects()
+    except UnicodeEncodeError:  # text that is no Unicode stays as it is
+        return column
+
+
+def _objects(values: Sequence[Any]) -> Objects:
+    """Values as they are: numpy would turn equally long lists or arrays into another dimension."""
+    return np.fromiter(values, object, len(values))
+
+
+def _input_columns(rows: _Results, unpack: Unpacker) -> dict[str, Objects]:
+    count = len(rows.phases)
+    columns: dict[str, Objects] = {}
+    for task_id in np.unique(rows.task_ids):
+        where = np.flatnonzero(rows.task_ids == task_id)
+        items = zip(*(rows.inputs[position] for position in where), strict=True)
+        for name, column in zip(rows.tasks[task_id].parameters, items, strict=False):
+            target = columns.setdefault(name, np.full(count, np.nan, object))
+            target[where] = _objects([unpack(item) for item in column])
+    return columns
+
+
+def _output_columns(rows: _Results, unpack: Unpacker) -> dict[str, Objects]:
+    where = np.flatnonzero(np.isin(rows.phases, _HAS_OUTPUT))
+    values = [unpack(rows.outputs[position]) for position in where]
+    declared = [rows.tasks[rows.task_ids[position]].outputs for position in where]
+    columns: dict[str, Objects] = {}
+    for name, (positions, column) in spread_outputs(values, declared).items():
+        target = columns[name] = np.full(len(rows.phases), np.nan, object)
+        target[where[positions]] = _objects(column)
+    return columns
+
+
+def _free_name(name: str, taken: dict[str, Any]) -> str:
+    while name in taken or name in RESERVED:
+        name = f"output_{name}"
+    return name

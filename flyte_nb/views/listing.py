@@ -1,0 +1,95 @@
+"""Decides how small tables read that are not about one run: settings, runs, the cluster.
+
+Must not know: where the facts come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from flyte_nb.core.summary import Summary
+from flyte_nb.views.markup import cell, escape, table
+from flyte_nb.views.wording import GLYPHS, count, duration, one_line, phase_word, size
+
+_WIDEST = 80
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A titled table, as HTML in a notebook and as text elsewhere.
+
+    Attributes:
+        title: above the table.
+        head: column titles.
+        rows: cells; numbers are set flush right.
+        note: below the table.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    note: str = ""
+
+    def _repr_html_(self) -> str:
+        numbers = frozenset(
+            position for position in range(len(self.head)) if self.rows and all(isinstance(row[position], int | float) for row in self.rows)
+        )
+        rows = [[cell(_text(value)) for value in row] for row in self.rows]
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        heading = f"<p><strong>{escape(self.title)}</strong></p>"
+        listed = table([escape(title) for title in self.head], rows, numbers=numbers) if self.rows else ""
+        return f'<div class="tex2jax_ignore mathjax_ignore">{heading}{listed}{note}</div>'
+
+    def __repr__(self) -> str:
+        grid = [
+            [one_line(str(title), _WIDEST) for title in self.head],
+            *([one_line(_text(value), _WIDEST) for value in row] for row in self.rows),
+        ]
+        widths = [max(len(row[position]) for row in grid) for position in range(len(self.head))]
+        lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in grid]
+        return "\n".join([one_line(self.title, 200), *(lines if self.rows else ()), *([self.note] if self.note else ())])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def runs_listing(summaries: Sequence[Summary]) -> Listing:
+    """Runs, in the order given."""
+    rows = [
+        (
+            f"{GLYPHS[summary.phase]} {phase_word(summary.phase)}",
+            summary.task,
+            summary.run,
+            f"{count(summary.ended)} of {count(summary.total)}",
+            summary.failed,
+            f"{datetime.fromtimestamp(summary.started_at).astimezone():%Y-%m-%d %H:%M:%S %Z}",
+            duration(summary.elapsed_seconds),
+        )
+        for summary in summaries
+    ]
+    note = "" if rows else "No run has been started in this kernel."
+    return Listing("Runs", ("phase", "task", "run", "actions ended", "failed", "started", "took"), rows, note)
+
+
+def cluster_listing(facts: Any) -> Listing:
+    """The cluster.
+
+    Args:
+        facts: a dataclass of names and values, or None if there is no cluster.
+    """
+    if facts is None:
+        return Listing("No cluster runs", (), (), "The first run starts one; `flyte.init(workers=...)` sizes it.")
+    rows = [(field.name.replace("_", " "), _fact(field.name, getattr(facts, field.name))) for field in fields(facts)]
+    return Listing("Cluster", ("", ""), [row for row in rows if row[1] not in {"", None}])
+
+
+def _fact(name: str, value: object) -> object:
+    return size(value) if name.endswith("_bytes") and isinstance(value, int) else value

@@ -1,0 +1,164 @@
+"""Decides what `run.actions` and `run.results` are: ordinary DataFrames that stay up to date where they are displayed.
+
+The data are those of the moment of asking, and every operation gives a plain DataFrame, so nothing changes under a
+computation. Displayed as it is in a notebook, the table goes on refreshing itself until the run is over and then
+leaves its final state as static HTML and text. A frame that was changed after asking is displayed as it is.
+
+Must not know: how the columns are made, or when views are painted.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pandas as pd
+
+from flyte_nb.views.frames import actions_frame, results_frame
+from flyte_nb.views.live import Bundle, NotebookPublisher, Publisher, ShownRun
+from flyte_nb.views.markup import CELL_LIMIT, cell, escape, table
+from flyte_nb.views.painter import PAINTER, Painter
+from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, one_line, phase_word, plural
+
+#: Rows and columns of a table that refreshes itself.
+SHOWN_ROWS, SHOWN_COLUMNS = 10, 25
+
+Kind = Literal["actions", "results"]
+_BUILD = {"actions": actions_frame, "results": results_frame}
+
+
+class LiveTable:
+    """A run's table as it is displayed in one cell.
+
+    Args:
+        run: whose table.
+        kind: which of its tables.
+        publisher: where bundles go.
+        painter: what keeps the table up to date.
+    """
+
+    def __init__(self, run: ShownRun, kind: Kind, *, publisher: Publisher | None = None, painter: Painter | None = None) -> None:
+        self.run = run
+        self._kind = kind
+        self._display_id = f"flyte-nb-{kind}-{uuid.uuid4().hex[:12]}"
+        self._publisher = publisher or NotebookPublisher()
+        self._painter = painter or PAINTER
+        self._shown: Bundle = {}
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def show(self) -> None:
+        """Display the table in the current cell and keep it up to date until the run is over."""
+        over = self.run.done()
+        self._shown = self.bundle()
+        self._publisher.show(self._shown, self._display_id)
+        if not over:
+            self._painter.add(self)
+            self._unsubscribe = self.run.on_change(self._painter.notify)
+
+    def paint(self) -> bool:
+        """Send the table if it changed; returns whether the run is over."""
+        over = self.run.done()
+        bundle = self.bundle()
+        if over or bundle != self._shown:
+            self._shown = bundle
+            self._publisher.update(bundle, self._display_id)
+        if over and self._unsubscribe is not None:
+            self._unsubscribe()
+        return over
+
+    def bundle(self) -> Bundle:
+        """The first rows and the counts, as HTML and as text."""
+        head = _BUILD[self._kind](self.run, limit=SHOWN_ROWS)
+        shown = head.iloc[:, :SHOWN_COLUMNS].map(value_text)
+        numbers = frozenset(position for position, dtype in enumerate(head.dtypes.iloc[:SHOWN_COLUMNS], 1) if dtype.kind in "iuf")
+        caption = self._caption(head)
+        titles = ["", *(cell(str(name), 80) for name in shown.columns)]
+        rows = [[escape(str(label)), *map(cell, row)] for label, *row in shown.itertuples(name=None)]
+        html = f'<div class="tex2jax_ignore mathjax_ignore">{table(titles, rows, numbers=numbers)}<p>{escape(caption)}</p></div>'
+        shown.columns = pd.Index([one_line(str(name), 80) for name in shown.columns])
+        return {"text/html": html, "text/plain": f"{shown.to_string(max_colwidth=60)}\n{caption}"}
+
+    def _caption(self, head: pd.DataFrame) -> str:
+        summary = self.run.summary()
+        total = summary.total + (self._kind == "actions")
+        phases = ", ".join(
+            f"{GLYPHS[phase]} {count(summary.counts[phase])} {phase_word(phase)}" for phase in PHASE_ORDER if summary.counts.get(phase)
+        )
+        size = plural(total, "row") if len(head) >= total else f"first {count(len(head))} of {plural(total, 'row')}"
+        wide = len(head.columns) - SHOWN_COLUMNS
+        columns = f", {plural(wide, 'column')} not shown" if wide > 0 else ""
+        return f"{size}{columns}; {one_line(summary.task, 60)} {phase_word(summary.phase)}: {phases or 'no actions yet'}"
+
+
+def value_text(value: object) -> str:
+    """A value in a table's cell: short, on one line, never an exception of the value's own `repr`."""
+    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        return one_line(value, CELL_LIMIT)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    try:
+        return one_line(repr(value), CELL_LIMIT)
+    except Exception as error:  # noqa: BLE001 - a user's repr
+        return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+
+
+class LiveFrame(pd.DataFrame):
+    """A run's actions or results: a DataFrame of this moment that refreshes itself where it is displayed.
+
+    Args:
+        run: whose table.
+        kind: which of its tables.
+        table: where it is displayed from; tests bring their own.
+    """
+
+    _live_table: LiveTable
+    _as_built: pd.DataFrame
+
+    def __init__(self, run: ShownRun, kind: Kind, *, table: LiveTable | None = None) -> None:
+        super().__init__(_BUILD[kind](run))  # type: ignore[call-arg]  # pandas' stubs type `__new__` only
+        object.__setattr__(self, "_live_table", table or LiveTable(run, kind))
+        object.__setattr__(self, "_as_built", pd.DataFrame(self, copy=False))
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:  # an operation's result is not live
+        return pd.DataFrame
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pd.DataFrame, (self._plain(),)
+
+    def _plain(self) -> pd.DataFrame:
+        return pd.DataFrame(self)
+
+    def _is_as_built(self) -> bool:
+        try:
+            return self._as_built.equals(self._plain())
+        except Exception:  # noqa: BLE001 - values that cannot be compared: then nothing is claimed
+            return False
+
+    def _ipython_display_(self) -> None:
+        if not in_kernel() or not self._is_as_built():
+            raise NotImplementedError  # IPython then displays it like any other frame
+        self._live_table.show()
+
+
+def in_kernel() -> bool:
+    """Whether this process is a Jupyter kernel, where what was displayed can be updated."""
+    from IPython import get_ipython  # noqa: PLC0415 - `import flyte_nb` must not load IPython
+
+    return hasattr(get_ipython(), "kernel")
+
+
+def live_actions(run: ShownRun) -> pd.DataFrame:
+    """What `run.actions` returns."""
+    return LiveFrame(run, "actions")
+
+
+def live_results(run: ShownRun) -> pd.DataFrame:
+    """What `run.results` returns."""
+    return LiveFrame(run, "results")

@@ -1,0 +1,398 @@
+"""Decides how the parts are put together: the one object per kernel or script that wires backend, runs and views.
+
+Everything that starts, starts on first use: a workspace without runs has no thread and no cluster.
+
+Must not know: how any part works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from flyte_nb import errors, remote
+from flyte_nb.authoring import fanout
+from flyte_nb.authoring.environment import TaskEnvironment
+from flyte_nb.authoring.task import Task
+from flyte_nb.core import ids
+from flyte_nb.core.current import CURRENT, Context, Frame
+from flyte_nb.core.events import Event, LogWritten
+from flyte_nb.core.state import RunState
+from flyte_nb.engine.backend import Backend, ClusterFacts
+from flyte_nb.engine.runner import Runner, RunRefusedError
+from flyte_nb.engine.stimuli import RunRequested
+from flyte_nb.remote import Run
+from flyte_nb.settings import Settings, from_environment
+from flyte_nb.store.memory import MemoryStore
+
+T = TypeVar("T")
+#: Watchers of a run hear of changes at most this often.
+WATCH_SECONDS = 0.2
+
+
+class ChangeFeed:
+    """Tells watchers that a run has changed, at a bounded rate, on the engine's thread."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._due: set[str] = set()
+        self._lock = threading.Lock()
+
+    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Add a watcher; returns how to take it away."""
+        with self._lock:
+            self._watchers.setdefault(run, []).append(callback)
+
+        def unwatch() -> None:
+            with self._lock, contextlib.suppress(KeyError, ValueError):
+                self._watchers[run].remove(callback)
+
+        return unwatch
+
+    def recorded(self, events: Sequence[Event]) -> None:
+        """See `Sink`."""
+        if not self._watchers:
+            return
+        for run in {event.run for event in events}:
+            if run in self._watchers and run not in self._due:
+                self._due.add(run)
+                asyncio.get_running_loop().call_later(WATCH_SECONDS, self._tell, run)
+
+    def ended(self, state: RunState) -> None:
+        """See `Sink`."""
+        self._tell(state.name)
+        with self._lock:
+            self._watchers.pop(state.name, None)
+
+    def _tell(self, run: str) -> None:
+        self._due.discard(run)
+        with self._lock:
+            watchers = list(self._watchers.get(run, ()))
+        for watcher in watchers:
+            watcher()
+
+
+
+
+class PrintFeed:
+    """Hands prints of actions to whoever shows them."""
+
+    def __init__(self, show: Callable[[str, int, str], None]) -> None:
+        self._show = show
+
+    def recorded(self, events: Sequence[Event]) -> None:
+        """See `Sink`."""
+        for event in events:
+            if type(event) is LogWritten:
+                self._show(event.run, event.row, event.text)
+
+    def ended(self, state: RunState) -> None:
+        """See `Sink`."""
+
+
+class Workspace:
+    """Runs, cluster and settings of this process."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or from_environment()
+        self._runner: Runner | None = None
+        self._store = MemoryStore()
+        self._feed = ChangeFeed()
+        self._prints: Callable[[str, int, str], None] = lambda _run, _row, _text: None
+        self._lock = threading.RLock()
+        self.announce: Callable[[str], None] = _say
+        remote.set_home(self)
+        fanout.set_enter_run(self.enter_run)
+
+    # ------------------------------------------------------------------ settings and cluster
+    def configure(self, **values: Any) -> None:  # noqa: ANN401 - any setting
+        """Change settings. A change of the cluster's settings closes an idle cluster.
+
+        Raises:
+            RuntimeError: the cluster's settings change while runs are live.
+            TypeError, ValueError: a setting does not exist, or its value is out of range.
+        """
+        changed = self.settings.with_values(**values)
+        cluster = ("workers", "threads_per_worker", "memory_limit", "cluster", "kill_workers", "grace_seconds")
+        moved = [name for name in cluster if getattr(changed, name) != getattr(self.settings, name)]
+        if moved and self._runner is not None:
+            if self._runner.live_runs():
+                live = ", ".join(self._runner.live_runs())
+                raise RuntimeError(f"{', '.join(moved)} cannot change while runs are live ({live}): wait for them, or abort them.")
+            self.close_cluster()
+        self.settings = changed
+
+    def _backend(self) -> Backend:
+        settings = self.settings
+        if settings.cluster == "inline":
+            from flyte_nb.engine.inline_backend import InlineBackend  # noqa: PLC0415 - only when asked for
+
+            return InlineBackend(settings.workers or 2, settings.threads_per_worker)
+        from flyte_nb.engine.cluster import ClusterSize  # noqa: PLC0415 - importing Dask takes half a second
+        from flyte_nb.engine.dask_backend import DaskBackend  # noqa: PLC0415 - the same
+        from flyte_nb.worker_main import AgentPlugin  # noqa: PLC0415 - the same
+
+        size = ClusterSize(settings.workers, settings.threads_per_worker, settings.memory_limit)
+        return DaskBackend(AgentPlugin, size, cluster=settings.cluster, kill_workers=settings.kill_workers)
+
+    @property
+    def runner(self) -> Runner:
+        """The engine, made on first use."""
+        with self._lock:
+            if self._runner is None:
+                self._runner = Runner(
+                    self._backend(),
+                    sinks=(self._store, self._feed, PrintFeed(self._show_print)),
+                    grace_seconds=self.settings.grace_seconds,
+                    on_cluster=lambda line: self.announce(line),
+                )
+                _at_exit(self._at_exit)
+            return self._runner
+
+    def start_cluster(self) -> ClusterFacts:
+        """Start the cluster if need be, and wait for it."""
+        self.runner.start_cluster()
+        facts = self.runner.cluster_facts()
+        assert facts is not None  # noqa: S101 - it was started in the line before
+        return facts
+
+    def cluster_facts(self) -> ClusterFacts | None:
+        """What the cluster is; None before it was started."""
+        return self._runner.cluster_facts() if self._runner is not None else None
+
+    def scale(self, workers: int) -> None:
+        """Change the number of workers; starts the cluster if need be."""
+        self.runner.scale(workers)
+
+    def close_cluster(self) -> None:
+        """Abort what is live and give the cluster back; the next run starts another."""
+        with self._lock:
+            runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
+
+    def load(self) -> tuple[int, int, int]:
+        """(workers, slots, slots in use)."""
+        return self._runner.load() if self._runner is not None else (0, 0, 0)
+
+    # ------------------------------------------------------------------ runs
+    def run_task(
+        self,
+        task: Task[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        driver: str | None = None,
+        custom_context: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        max_actions: int | None = None,
+    ) -> Run:
+        """Start a run; returns at once.
+
+        Args:
+            task: what to run; `args`, `kwargs`: its inputs.
+            name: the run's name; a new one by default.
+            driver: where the root's body runs: "kernel" or "cluster". By default async roots run in the kernel, unless
+                their environment declares resources; sync ones run on the cluster.
+            custom_context: what `ctx().custom_context` holds in all actions.
+            max_actions: most actions; default from the settings.
+
+        Raises:
+            TypeError: not a task, or inputs of the wrong type.
+            ValueError: inputs are missing, or the name is taken by a live run.
+            NotSerializableError: an input, or something that the task uses, cannot be pickled.
+        """
+        if not isinstance(task, Task):
+            raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{task}'.")
+        inputs = task.pack_inputs(args, kwargs or {})
+        in_kernel = _in_kernel(task, driver)
+        request = RunRequested(
+            run=name or ids.run_name(os.urandom(10)),
+            task=task.facts,
+            blob=b"" if in_kernel else task.pickled(),
+            inputs=inputs,
+            in_kernel=in_kernel,
+            max_actions=max_actions or self.settings.max_actions,
+            custom_context=_context(custom_context),
+            labels=_context(labels),
+        )
+        try:
+            state = self.runner.request(request, task)
+        except RunRefusedError as error:
+            raise ValueError(f"Run {request.run} cannot start: {error}.") from None
+        self._store.add(state)
+        return Run(state, self)
+
+    @contextmanager
+    def enter_run(self, title: str) -> Iterator[Frame]:
+        """A run of its own around a block of plain code: calls made with its frame become actions."""
+        opened = threading.Event()
+        frames: list[Frame] = []
+        ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+        async def fan_out() -> None:
+            frame = CURRENT.get()
+            loop = asyncio.get_running_loop()
+            end: asyncio.Future[None] = loop.create_future()
+            ends.append((loop, end))
+            if frame is not None:
+                frames.append(frame)
+            opened.set()
+            await end
+
+        environment = TaskEnvironment("notebook")
+        run = self.run_task(environment.task(short_name=title)(fan_out))
+        opened.wait()
+        try:
+            yield frames[0]
+        except BaseException as error:
+            if not isinstance(error, GeneratorExit):
+                run.abort(f"the code that maps ended with {type(error).__name__}")
+            raise
+        finally:
+            loop, end = ends[0]
+            with contextlib.suppress(RuntimeError):  # the loop is closed already: the run was aborted
+                loop.call_soon_threadsafe(_finish, end)
+            self.wait_ended(run.name, 10)
+
+    def find(self, name: str) -> Run | None:
+        """A run by name."""
+        state = self._store.get(name)
+        return Run(state, self) if state is not None else None
+
+    def runs(self) -> list[Run]:
+        """All runs of this process, the latest last."""
+        found = [self.find(name) for name in self._store.names()]
+        return [run for run in found if run is not None]
+
+    def live_runs(self) -> list[str]:
+        """Names of runs that have not ended."""
+        return self._runner.live_runs() if self._runner is not None else []
+
+    # ------------------------------------------------------------------ for handles
+    def read(self, reader: Callable[[], T]) -> T:
+        """Call a reader while nothing changes."""
+        return self._runner.read(reader) if self._runner is not None else reader()
+
+    def abort(self, run: str, row: int, reason: str) -> None:
+        """Stop an action and all that it called."""
+        if self._runner is not None:
+            self._runner.abort(run, row, reason)
+
+    def wait_ended(self, run: str, timeout: float | None) -> bool:
+        """Wait for a run's end; false if the time is over."""
+        return self._runner is None or self._runner.ended_event(run).wait(timeout)
+
+    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back when a run has changed."""
+        return self._feed.watch(run, callback)
+
+    def show_prints(self, show: Callable[[str, int, str], None]) -> None:
+        """Say who shows what actions print: called with (run, row, text) on the engine's thread."""
+        self._prints = show
+
+    def _show_print(self, run: str, row: int, text: str) -> None:
+        if self.settings.stdout:
+            self._prints(run, row, text)
+
+    def display(self, run: Run) -> dict[str, Any]:
+        """The MIME bundle of a run's view."""
+        from flyte_nb.views.live import bundle_of  # noqa: PLC0415 - widgets only where something is shown
+
+        return bundle_of(run)
+
+    def frame(self, run: Run, kind: str) -> Any:  # noqa: ANN401 - a pandas.DataFrame
+        """A run's "actions" or "results"."""
+        from flyte_nb.views import liveframe  # noqa: PLC0415 - pandas only where a table is asked for
+
+        return liveframe.live_actions(run) if kind == "actions" else liveframe.live_results(run)
+
+    # ------------------------------------------------------------------ the end
+    def wait_for_runs(self) -> None:
+        """Wait for all live runs; an interrupt aborts them."""
+        try:
+            while self.live_runs():
+                self.wait_ended(self.live_runs()[0], 0.1)
+        except KeyboardInterrupt:
+            for run in self.live_runs():
+                self.abort(run, 0, "interrupted by the user")
+            raise
+
+    def _at_exit(self) -> None:
+        if self.settings.block and not _in_ipython_kernel():
+            with contextlib.suppress(KeyboardInterrupt):
+                self.wait_for_runs()
+        self.close()
+
+    def close(self) -> None:
+        """Abort what is live and give everything back."""
+        self.close_cluster()
+
+
+def _in_kernel(task: Task[..., Any], driver: str | None) -> bool:
+    if driver not in {None, "kernel", "cluster"}:
+        raise ValueError(f'driver must be "kernel" or "cluster", got {driver!r}')
+    if driver is not None:
+        return driver == "kernel"
+    return task.facts.is_async and not task.facts.on_cluster
+
+
+def _context(values: Mapping[str, str] | None) -> Context:
+    for key, value in (values or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"custom_context and labels take texts, got {key!r}: {value!r}")
+    return tuple((values or {}).items())
+
+
+def _finish(end: asyncio.Future[None]) -> None:
+    if not end.done():
+        end.set_result(None)
+
+
+def _say(line: str) -> None:
+    print(f"flyte_nb: {line}", file=sys.stderr)  # noqa: T201 - the visible line that the user is promised
+
+
+def _in_ipython_kernel() -> bool:
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    return kernel is not None and bool(kernel.IPKernelApp.initialized())
+
+
+def _at_exit(action: Callable[[], None]) -> None:
+    """Call `action` when the interpreter ends, while threads and executors still work.
+
+    `atexit` comes too late for that: by then `concurrent.futures` refuses work, and Dask cannot close a cluster.
+    """
+    register = getattr(threading, "_register_atexit", None)
+    if register is None:
+        atexit.register(action)
+    else:
+        import concurrent.futures.thread  # noqa: F401, PLC0415 - its own exit handler must be registered before ours
+
+        with contextlib.suppress(RuntimeError):
+            register(action)
+
+
+_current: Workspace | None = None
+_current_lock = threading.Lock()
+
+
+def current() -> Workspace:
+    """The workspace of this process, made on first use.
+
+    Raises:
+        ValueError: a `FLYTE_NB_*` environment variable cannot be read.
+    """
+    global _current  # noqa: PLW0603 - one a process
+    with _current_lock:
+        if _current is None:
+            _current = Workspace()
+        return _current

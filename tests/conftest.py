@@ -1,0 +1,59 @@
+"""Decides what holds for every test: its ring, the order of the rings, and that it leaves nothing behind.
+
+A test's folder is its ring; cheap rings run first, so that a broken core is reported before a browser is started.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.leaks import LeakCheck, Resources
+
+HERE = Path(__file__).parent
+RINGS = ("unit", "contract", "properties", "", "cluster", "notebook", "browser")  # "" is this folder's own test files
+MARKED_RINGS = {"cluster", "notebook", "browser"}
+
+# Descriptors that a ring's libraries keep for reuse after their first use (connection pools, event loops): at most 3 were seen
+# after a first test and none after the next; twice that keeps a slow leak from hiding for long.
+RING_DESCRIPTORS = {"cluster": 6, "notebook": 6, "browser": 6}
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def ring_of(path: Path) -> str:
+    """Return the name of the ring that a test file belongs to."""
+    first = path.relative_to(HERE).parts[0]
+    return first if first in RINGS else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its ring, and put the rings in order."""
+    for item in items:
+        ring = ring_of(item.path)
+        if ring in MARKED_RINGS:
+            item.add_marker(ring)
+    items.sort(key=lambda item: RINGS.index(ring_of(item.path)))
+
+
+@pytest.fixture(scope="session")
+def leak_check() -> LeakCheck:
+    """Return the session's leak rules, for fixtures that must allow something."""
+    return LeakCheck()
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind(request: pytest.FixtureRequest, leak_check: LeakCheck) -> Iterator[None]:
+    """Fail a test that leaves threads, child processes or open descriptors behind."""
+    marker = request.node.get_closest_marker("leaves")
+    ring = next((name for name in RING_DESCRIPTORS if request.node.get_closest_marker(name)), "")
+    allowed = marker.kwargs["descriptors"] if marker else RING_DESCRIPTORS.get(ring, 0)
+    before = Resources.now()
+    yield
+    left = leak_check.leaks(before, descriptors=allowed)
+    if left:
+        pytest.fail("the test left behind:\n" + "\n".join(f"  {line}" for line in left), pytrace=False)

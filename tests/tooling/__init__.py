@@ -1,0 +1,1 @@
+"""Programs that the tests need before they can run."""
