@@ -502,7 +502,9 @@ class Run:
 
     def __repr__(self) -> str:
         summary = self.summary()
-        return f"<run {self.name} of {self.task_name}: {self.phase}, {summary.ended}/{summary.total} actions ended, {summary.failed} failed>"
+        return (
+            f"<run {self.name} of {self.task_name}: {self.phase}, {summary.ended}/{summary.total} actions ended, {summary.failed} failed>"
+        )
 
 
 __all__ = ["Action", "ActionOutputs", "Run", "set_home"]

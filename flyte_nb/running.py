@@ -92,6 +92,4 @@ def with_runcontext(
         raise TypeError(f"with_runcontext() got an unexpected keyword argument '{min(unknown)}'")
     if max_actions is not None and max_actions < 1:
         raise ValueError(f"max_actions must be at least 1, got {max_actions}")
-    return RunContext(
-        name=name, custom_context=custom_context, labels=labels, driver=driver, max_actions=max_actions
-    )
+    return RunContext(name=name, custom_context=custom_context, labels=labels, driver=driver, max_actions=max_actions)

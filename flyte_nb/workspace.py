@@ -79,8 +79,6 @@ class ChangeFeed:
             watcher()
 
 
-
-
 class PrintFeed:
     """Hands prints of actions to whoever shows them."""
 

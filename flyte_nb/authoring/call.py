@@ -3,7 +3,8 @@
 To the caller it is a coroutine (Flyte 2's rule: nothing happens before it runs, and group, context and call sequence
 are those of that moment). A real coroutine would cost an `asyncio.Task` each, which is five to nine times the price of
 a future; so a call is a future that passes for a coroutine until it starts (`Call`) and is a plain future from then on
-(`StartedCall`). Loops of ours take it as it is (`engine.driver_loop`); any other loop drives it by `send`.
+(`StartedCall`). Loops of ours take it as it is (`engine.driver_loop`); on any other loop a task
+call is a real coroutine around one.
 
 Must not know: the controller; calls go to the frame's submitter.
 """
@@ -37,10 +38,9 @@ class _AnyCall(asyncio.Future[Any]):
     __slots__ = ("_args", "_kwargs", "_name", "_submitter", "_task", "_waiter", "seq")
 
     seq: int
+    _waiter: Any
 
-    def __init__(
-        self, task: BindableTask, args: tuple[Any, ...], kwargs: Mapping[str, Any], loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, task: BindableTask, args: tuple[Any, ...], kwargs: Mapping[str, Any], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._task = task
         self._args = args
@@ -48,7 +48,8 @@ class _AnyCall(asyncio.Future[Any]):
 
     def _start(self) -> None:
         """Submit the call; from here on it is a future."""
-        _set_class(self, StartedCall)
+        if type(self) is Call:
+            _set_class(self, StartedCall)
         frame = CURRENT.get()
         if frame is None:
             raise RuntimeError(f"A call of task {self._task.facts.name} was made inside a run and is awaited outside of it.")
@@ -105,28 +106,6 @@ class _AnyCall(asyncio.Future[Any]):
         """As of `asyncio.Task`."""
         return 0
 
-    # ---- driven by a loop that is not ours, as a coroutine is
-    def send(self, _value: object) -> Any:  # noqa: ANN401 - a coroutine's protocol
-        """Run to the next pause."""
-        waiter = getattr(self, "_waiter", None)
-        if waiter is None:
-            waiter = self._waiter = iter(self.__await__())
-        return next(waiter)
-
-    def throw(self, error: Any, *rest: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
-        """Raise inside: the caller gave up."""
-        if not self.done():
-            self.cancel()
-        waiter = getattr(self, "_waiter", None)
-        if waiter is not None:
-            return waiter.throw(error, *rest)
-        raise error
-
-    def close(self) -> None:
-        """Give up a call that was never awaited: it never becomes an action."""
-        if not self.done():
-            self.cancel()
-
 
 class Call(_AnyCall):
     """A task call that has not started."""
@@ -166,6 +145,22 @@ class Call(_AnyCall):
 
     __iter__ = __await__
 
+    def send(self, value: object) -> Any:  # noqa: ANN401 - a coroutine's protocol
+        """Run to the next pause: somebody drives this by hand."""
+        _set_class(self, DrivenCall)
+        self._start()
+        self._waiter = asyncio.Future.__await__(self)
+        return DrivenCall.send(self, value)  # type: ignore[arg-type]  # its class was changed above
+
+    def throw(self, error: Any, *_rest: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
+        """Raise inside: it never becomes an action."""
+        self.cancel()
+        raise error
+
+    def close(self) -> None:
+        """Give up: it never becomes an action."""
+        self.cancel()
+
 
 class StartedCall(_AnyCall):
     """A task call whose action was asked for."""
@@ -180,6 +175,25 @@ class StartedCall(_AnyCall):
         if submitter is not None:
             submitter.cancel(self)
         return True
+
+
+class DrivenCall(StartedCall):
+    """A started call that is driven by `send`, as a coroutine is, and not by a loop of ours."""
+
+    __slots__ = ()
+
+    def send(self, _value: object) -> Any:  # noqa: ANN401 - a coroutine's protocol
+        """Run to the next pause."""
+        return next(self._waiter)
+
+    def throw(self, error: Any, *rest: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
+        """Raise inside: the caller gave up."""
+        self.cancel()
+        return self._waiter.throw(error, *rest)
+
+    def close(self) -> None:
+        """Give up and abort the action."""
+        self.cancel()
 
 
 _class_slot: Any = object.__dict__["__class__"]

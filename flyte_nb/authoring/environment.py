@@ -179,9 +179,7 @@ class TaskEnvironment:
                 report=report,
             )
             self._check_reuse(func)
-            made = Task(
-                func, environment=self.name, policy=policy, short_name=short_name, docs=docs, parent_env=self
-            )
+            made = Task(func, environment=self.name, policy=policy, short_name=short_name, docs=docs, parent_env=self)
             self._tasks[made.name] = made
             return made
 

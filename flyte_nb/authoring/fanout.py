@@ -234,8 +234,7 @@ def _check_partial(
     for name in names[: len(prefix)]:
         if name in keywords:
             raise TypeError(
-                f"Parameter '{name}' is provided both as positional argument and keyword argument in partial "
-                f"function {task.name}."
+                f"Parameter '{name}' is provided both as positional argument and keyword argument in partial function {task.name}."
             )
     left = task.signature.unspecified(prefix, keywords)
     if len(left) != 1 or iterables != 1:

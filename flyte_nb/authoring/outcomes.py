@@ -17,9 +17,7 @@ from flyte_nb.core.failure import Failure
 
 def error_of(failure: Failure, where: Whereabouts | None) -> errors.BaseRuntimeError:
     """The exception that the caller of a failed action sees."""
-    error = errors.from_code(
-        failure.kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name
-    )
+    error = errors.from_code(failure.kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name)
     error.__cause__ = cause_of(failure)
     if where is not None and where[1]:
         run, action, task, path, inputs = where

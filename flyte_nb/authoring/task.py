@@ -142,6 +142,11 @@ class Task(Generic[P, R]):
         return self.policy.resources
 
     @property
+    def env_vars(self) -> Mapping[str, str]:
+        """Environment variables that are set around the body."""
+        return self.policy.env_vars
+
+    @property
     def source_file(self) -> str:
         """Where the function was defined."""
         return self.func.__code__.co_filename
@@ -158,18 +163,19 @@ class Task(Generic[P, R]):
         if not self.facts.is_async:
             return self._call_blocking(frame, args, kwargs)
         loop = running_loop()
-        if loop is None:
+        if loop is None or not hasattr(loop, "takes_calls"):
             return self._call_later(args, kwargs)  # type: ignore[return-value]  # a coroutine, as the function's own
         return Call(self, args, kwargs, loop)  # type: ignore[return-value]  # passes for a coroutine
 
     async def _call_later(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """A call made where no loop runs: it is submitted on the loop that drives it."""
-        return await Call(self, args, kwargs, asyncio.get_running_loop())
+        """A call made where no loop of ours runs: it is submitted on the loop that drives it."""
+        call = Call(self, args, kwargs, asyncio.get_running_loop())
+        return await call
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Any]:
         """The awaitable form of a call, for sync and async tasks."""
         loop = running_loop()
-        if CURRENT.get() is None or loop is None:
+        if CURRENT.get() is None or not hasattr(loop, "takes_calls"):
             return self._aio_later(args, kwargs)
         return Call(self, args, kwargs, loop)  # type: ignore[return-value]  # passes for a coroutine
 

@@ -35,8 +35,7 @@ def timeout_failure(seconds: float) -> Failure:
     return Failure(
         "timeout",
         "MaxRuntimeExceededError",
-        f"The attempt ran for longer than its limit of {seconds:g} s and was stopped. "
-        "Raise the task's timeout= or make the work smaller.",
+        f"The attempt ran for longer than its limit of {seconds:g} s and was stopped. Raise the task's timeout= or make the work smaller.",
     )
 
 
@@ -63,9 +62,7 @@ def lost_failure(worker: str, reason: str, losses: int) -> Failure:
     )
 
 
-def accepted(
-    run: RunRecord, chunk: Chunk, report: ChunkReport
-) -> tuple[Rows, Sequence[Item], array[float], array[float]]:
+def accepted(run: RunRecord, chunk: Chunk, report: ChunkReport) -> tuple[Rows, Sequence[Item], array[float], array[float]]:
     """The reported successes that count: those of actions that this chunk still holds."""
     indices, rows = report.indices, chunk.rows
     picked: Rows
@@ -137,9 +134,7 @@ def whereabouts(run: RunRecord, row: int) -> tuple[str, str, str, str, str]:
         path.append(state.parent_of(path[-1]))
     names = " > ".join(state.task_of(step).short_name for step in reversed(path))
     task = state.task_of(row)
-    inputs = ", ".join(
-        f"{name}={quote(item)}" for name, item in zip(task.parameters, state.inputs(row), strict=False)
-    )
+    inputs = ", ".join(f"{name}={quote(item)}" for name, item in zip(task.parameters, state.inputs(row), strict=False))
     return state.name, state.action_name(row), task.name, names, inputs
 
 

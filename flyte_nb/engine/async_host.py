@@ -206,7 +206,6 @@ async def run_body(work: ChunkWork, index: int, started: float, context: Context
         value = task.invoke(work.command.inputs[index])
         if asyncio.iscoroutine(value):
             value = await value
-        item = task.pack_output(value)
     except asyncio.CancelledError as error:
         if index in work.stop_asked:
             work.stop(index)
@@ -215,4 +214,4 @@ async def run_body(work: ChunkWork, index: int, started: float, context: Context
     except BaseException as error:  # noqa: BLE001 - whatever a task raises is its result
         work.fail(index, bodies.failure_of(error, worker), started)
     else:
-        work.succeed(index, item, started)
+        work.settle(index, value, started, worker)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -27,6 +28,11 @@ class StopAction(BaseException):
     """Thrown into a sync body that is to stop. Not an `Exception`, so that `except Exception` does not swallow it."""
 
 
+def output_failure(error: BaseException, worker: str) -> Failure:
+    """What is kept when a body returned something that cannot be its output. The engine's own word, not the body's."""
+    return replace(failure_of(error, worker), type_name="", traceback="", retryable=False)
+
+
 def failure_of(error: BaseException, worker: str) -> Failure:
     """What is kept of an exception that a task's body raised."""
     kind: FailureKind = "user"
@@ -42,8 +48,7 @@ def failure_of(error: BaseException, worker: str) -> Failure:
         traceback=own_traceback(error),
         pickled=_pickled(error),
         worker=worker,
-        retryable=not isinstance(error, errors.NonRecoverableError | asyncio.CancelledError)
-        and code not in {"DataValidationError", "NonRecoverableError", "NotSerializable"},
+        retryable=not isinstance(error, errors.NonRecoverableError | asyncio.CancelledError),
     )
 
 

@@ -86,9 +86,7 @@ def available_memory() -> int:
 def start_embedded(size: ClusterSize, *, asynchronous: bool) -> SpecCluster:
     """Make (not yet start, if asynchronous) the embedded cluster."""
     workers = size.workers or max(1, available_cpus() // size.threads_per_worker)
-    limit: str | int = (
-        size.memory_limit if size.memory_limit is not None else int(available_memory() * MEMORY_SHARE / workers)
-    )
+    limit: str | int = size.memory_limit if size.memory_limit is not None else int(available_memory() * MEMORY_SHARE / workers)
     with dask.config.set(CONFIG):
         return LocalCluster(
             n_workers=workers,

@@ -69,14 +69,10 @@ class DriverHost:
 class _Driver:
     """One attempt of a root, in a thread."""
 
-    def __init__(
-        self, command: SendChunk, task: RunnableTask, caller: Caller, ended: Callable[[int, ChunkReport], None]
-    ) -> None:
+    def __init__(self, command: SendChunk, task: RunnableTask, caller: Caller, ended: Callable[[int, ChunkReport], None]) -> None:
         self._command, self._task, self._ended = command, task, ended
         self._caller, self._post = caller, caller.post
-        self._facts = ActionFacts(
-            command.run, 0, command.chunk, task.facts.name, command.attempts[0], command.run_started_at
-        )
+        self._facts = ActionFacts(command.run, 0, command.chunk, task.facts.name, command.attempts[0], command.run_started_at)
         self._body: asyncio.Future[Any] | None = None
         self._stopped = False
         self._loop = make_loop()
@@ -101,11 +97,16 @@ class _Driver:
             self._body = asyncio.ensure_future(self._main(), loop=self._loop)
             if self._stopped:
                 self._body.cancel()
-            item = self._task.pack_output(self._loop.run_until_complete(self._body))
+            value = self._loop.run_until_complete(self._body)
         except BaseException as error:  # noqa: BLE001 - whatever a driver raises is its result
             if self._stopped and isinstance(error, asyncio.CancelledError):
                 return ChunkReport(chunk, stopped=[(0, time.time())], finished=True)
             failure = bodies.failure_of(error, KERNEL)
+            return ChunkReport(chunk, failed=[(0, failure, started, time.time())], finished=True)
+        try:
+            item = self._task.pack_output(value)
+        except Exception as error:  # noqa: BLE001 - packing runs user code
+            failure = bodies.output_failure(error, KERNEL)
             return ChunkReport(chunk, failed=[(0, failure, started, time.time())], finished=True)
         ends = (array("d", (started,)), array("d", (time.time(),)))
         return ChunkReport(chunk, (), range(1), [item], *ends, finished=True)

@@ -13,15 +13,24 @@ from collections.abc import Coroutine
 from typing import Any
 
 
+class BodyLoop(asyncio.SelectorEventLoop):
+    """An event loop for task bodies."""
+
+    #: Task calls look for this: without it they are real coroutines.
+    takes_calls = True
+
+
 def make_loop() -> asyncio.AbstractEventLoop:
     """A new event loop for task bodies."""
-    loop = asyncio.new_event_loop()
+    loop = BodyLoop()
     loop.set_task_factory(task_or_call)  # type: ignore[arg-type]  # a Future will do, says the documentation
     return loop
 
 
 def task_or_call(
-    loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, Any], **options: Any  # noqa: ANN401 - Task's own
+    loop: asyncio.AbstractEventLoop,
+    body: Coroutine[Any, Any, Any],
+    **options: Any,  # noqa: ANN401 - Task's own
 ) -> asyncio.Future[Any]:
     """A task call, started; an `asyncio.Task` for every other coroutine."""
     start_now = getattr(body, "start_now", None)

@@ -161,9 +161,7 @@ class LinkServer:
     async def listen(self, host: str, tls: ssl.SSLContext | None) -> int:
         """Start to listen on a free port of `host`; returns the port."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Gate(self.token, self._messages, self._closed), host, 0, ssl=tls
-        )
+        self._server = await loop.create_server(lambda: _Gate(self.token, self._messages, self._closed), host, 0, ssl=tls)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

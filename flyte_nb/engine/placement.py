@@ -40,9 +40,7 @@ class Placement:
 
     def slots_in_use(self) -> int:
         """Slots that are at work."""
-        return sum(
-            min(agent.slots, agent.sync_chunks + (1 if agent.async_rows else 0)) for agent in self.agents.values()
-        )
+        return sum(min(agent.slots, agent.sync_chunks + (1 if agent.async_rows else 0)) for agent in self.agents.values())
 
     def dispatch(self, runs: Iterable[RunRecord], now: float) -> list[Command]:
         """Hand out as much as the workers can take."""
@@ -59,17 +57,13 @@ class Placement:
                 self._fill_sync(lane, run, agents, now, commands)
         return commands
 
-    def _fill_async(
-        self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]
-    ) -> None:
+    def _fill_async(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
         shares = {agent.agent: async_rows(lane, len(agents), agent.async_rows) for agent in agents}
         for agent in sorted(agents, key=lambda agent: agent.async_rows):
             if lane.count and shares[agent.agent]:
                 self._send(lane, run, agent, shares[agent.agent], now, commands)
 
-    def _fill_sync(
-        self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]
-    ) -> None:
+    def _fill_sync(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
         size = sync_rows(lane, self.slots())
         self._sync_round(lane, run, size, commands, now, lambda agent: agent.slots - agent.sync_chunks, agents)
         pace = lane.pace
@@ -92,9 +86,7 @@ class Placement:
                 return
             self._send(lane, run, agent, size, now, commands)
 
-    def _send(
-        self, lane: Lane, run: RunRecord, agent: AgentRecord, most: int, now: float, commands: list[Command]
-    ) -> None:
+    def _send(self, lane: Lane, run: RunRecord, agent: AgentRecord, most: int, now: float, commands: list[Command]) -> None:
         state = run.state
         wanted = (lambda row: row not in run.stopping and not state.phases[row]) if run.stopping else None
         rows = lane.take(most, wanted)

@@ -220,9 +220,7 @@ class _LoopPort:
                 call.fail(answer.failure, answer.where)
 
 
-def called(
-    place: str, port: int, first_seq: int, task: RunnableTask, frame: Frame, inputs: Sequence[Inputs]
-) -> Called:
+def called(place: str, port: int, first_seq: int, task: RunnableTask, frame: Frame, inputs: Sequence[Inputs]) -> Called:
     """The stimulus for calls made in one go."""
     action = frame.action
     return Called(

@@ -129,9 +129,7 @@ class RunRecord:
         lane = self.lanes.get(key)
         if lane is None:
             facts = self.state.tasks[task]
-            lane = self.lanes[key] = Lane(
-                self.state.name, task, depth, facts.is_async, context, concurrency=facts.concurrency, pace=pace
-            )
+            lane = self.lanes[key] = Lane(self.state.name, task, depth, facts.is_async, context, concurrency=facts.concurrency, pace=pace)
         return lane
 
     def context_of(self, row: int) -> Context:

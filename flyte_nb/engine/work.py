@@ -16,6 +16,7 @@ from contextvars import Context, copy_context
 from flyte_nb.core.current import CURRENT, ActionFacts, Frame, RunnableTask, Submitter
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
+from flyte_nb.engine import bodies
 from flyte_nb.engine.commands import SendChunk
 from flyte_nb.engine.stimuli import ChunkReport
 
@@ -78,6 +79,15 @@ class ChunkWork:
         now = time.time()
         self._running[index] = now
         return now
+
+    def settle(self, index: int, value: object, started: float, worker: str) -> None:
+        """A body returned: check and pack its value."""
+        try:
+            item = self.task.pack_output(value)  # type: ignore[union-attr]  # a body ran, so there is a task
+        except BaseException as error:  # noqa: BLE001 - packing runs user code
+            self.fail(index, bodies.output_failure(error, worker), started)
+        else:
+            self.succeed(index, item, started)
 
     def succeed(self, index: int, item: Item, started: float) -> None:
         """An action returned."""

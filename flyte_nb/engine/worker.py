@@ -206,7 +206,6 @@ class Agent:
                 value = work.context(index).run(task.invoke, work.command.inputs[index])
             finally:
                 self._settle(thread)
-            item = task.pack_output(value)
         except bodies.StopAction:
             work.stop(index)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is its result
@@ -215,7 +214,7 @@ class Agent:
             else:
                 work.stop(index)
         else:
-            work.succeed(index, item, started)
+            work.settle(index, value, started, self.agent)
 
     def _settle(self, thread: int) -> None:
         """The body has ended: no stop may reach this thread from here on, and one under way is taken back."""
@@ -299,5 +298,3 @@ def _is_importing(thread: int) -> bool:
             return True
         frame = frame.f_back
     return False
-
-

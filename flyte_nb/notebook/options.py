@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import keyword
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, Protocol, TypeVar, cast
@@ -60,7 +61,7 @@ def read(method: Any, line: str, name: str) -> Any:
     parser: argparse.ArgumentParser = method.parser
     parser.allow_abbrev = False  # `--retri 3` is a slip, not an option
     try:
-        known, unknown = ipython.parse_argstring(method, line, partial=True)  # type: ignore[no-untyped-call]  # IPython's
+        known, unknown = parser.parse_known_args(shlex.split(line))  # IPython's own splitting leaves quotes in the values
     except (UsageError, ValueError) as error:
         raise UsageError(f"{name}: {error}. {_usage(name, parser)}") from None
     if unknown:

@@ -58,7 +58,6 @@ class CellOutput:
     def _write(self, text: str) -> None:
         try:
             self._stream.write(text)
-            self._stream.flush()
         except UnicodeEncodeError:  # lone surrogates cannot be sent
             self._stream.write(text.encode("utf8", "replace").decode("utf8"))
         except ValueError:  # the stream was closed: nobody reads along any more

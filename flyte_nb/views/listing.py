@@ -87,8 +87,12 @@ def cluster_listing(facts: Any) -> Listing:
     """
     if facts is None:
         return Listing("No cluster runs", (), (), "The first run starts one; `flyte.init(workers=...)` sizes it.")
-    rows = [(field.name.replace("_", " "), _fact(field.name, getattr(facts, field.name))) for field in fields(facts)]
-    return Listing("Cluster", ("", ""), [row for row in rows if row[1] not in {"", None}])
+    rows = [(_words(field.name), _fact(field.name, getattr(facts, field.name))) for field in fields(facts)]
+    return Listing("Cluster", ("fact", "value"), [row for row in rows if row[1] is not None and row[1] != ""])
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_bytes").replace("_", " ")
 
 
 def _fact(name: str, value: object) -> object:

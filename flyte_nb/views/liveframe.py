@@ -23,7 +23,7 @@ from flyte_nb.views.painter import PAINTER, Painter
 from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, one_line, phase_word, plural
 
 #: Rows and columns of a table that refreshes itself.
-SHOWN_ROWS, SHOWN_COLUMNS = 10, 25
+SHOWN_ROWS, SHOWN_COLUMNS = 20, 25
 
 Kind = Literal["actions", "results"]
 _BUILD = {"actions": actions_frame, "results": results_frame}

@@ -5,7 +5,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_nb import errors
@@ -48,9 +48,12 @@ class OwnError(errors.NonRecoverableError):
         self.depth = depth
 
 
-@given(error=st.sampled_from(CLASSES).flatmap(instances), notes=st.lists(WORDS, max_size=3))
-def test_every_error_survives_a_pickle(error: errors.BaseRuntimeError, notes: list[str]) -> None:
+@pytest.mark.parametrize("cls", CLASSES)
+@settings(max_examples=20)
+@given(data=st.data(), notes=st.lists(WORDS, max_size=3))
+def test_every_error_survives_a_pickle(cls: type[errors.BaseRuntimeError], data: st.DataObject, notes: list[str]) -> None:
     """Class, message, code, kind, worker, own attributes and notes arrive as they left."""
+    error = data.draw(instances(cls))
     for note in notes:
         error.add_note(note)
 
@@ -79,6 +82,8 @@ def test_a_class_of_the_users_own_survives_a_pickle() -> None:
         (errors.NonRecoverableError("nr", code="X"), "X", "user", "nr"),
         (errors.TaskTimeoutError("t"), "TaskTimeoutError", "user", "t"),
         (errors.MaxRuntimeExceededError("t"), "MaxRuntimeExceededError", "user", "t"),
+        (errors.MaxQueuedTimeExceededError("t"), "MaxQueuedTimeExceededError", "user", "t"),
+        (errors.DeadlineExceededError("t"), "DeadlineExceededError", "user", "t"),
         (errors.ActionAbortedError("a"), "ActionAbortedError", "user", "a"),
         (errors.RestrictedTypeError("t"), "RestrictedTypeUsage", "user", "t"),
         (errors.SlowDownError("s"), "SlowDownError", "user", "s"),

@@ -160,6 +160,7 @@ FITTING: list[tuple[object, object]] = [
     (type(None), None),
     (Any, Hostile()),
     (object, Hostile()),
+    (Union[int, Any], Hostile()),
     (Optional[int], None),
     (Optional[int], 5),
     (int | None, None),

@@ -1,0 +1,96 @@
+"""A workspace without an engine: a driver's body runs in a thread of its own as soon as the test lets it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from flyte_nb.engine.backend import ClusterFacts
+from flyte_nb.settings import Settings
+from tests.fakes.fake_run import FakeRun, task
+
+
+class DriverRun(FakeRun):
+    """A run whose root is a real function."""
+
+    def __init__(self, name: str, function: Any) -> None:
+        super().__init__(name, root=task(function.__name__))
+        self._function = function
+        self._result: tuple[Any, ...] = ()
+        self.error: BaseException | None = None
+        self.waited = 0
+
+    def go(self) -> None:
+        """Run the body to its end, in a thread with a loop of its own."""
+
+        def work() -> None:
+            try:
+                self._result = (asyncio.run(self._function()),)
+            except BaseException as error:  # noqa: BLE001 - the test looks at it
+                self.error = error
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if self.error is None:
+            self.finish()
+        else:
+            self.fail(0, type(self.error).__name__, str(self.error))
+        self.announce()
+
+    def wait(self, *, quiet: bool = False) -> None:
+        """End at once."""
+        del quiet
+        self.waited += 1
+        if not self.done():
+            self.go()
+
+    def raise_for_status(self) -> None:
+        """Raise what the body raised."""
+        if self.error is not None:
+            raise self.error
+
+    def outputs(self) -> tuple[Any, ...]:
+        """What the body returned."""
+        return self._result
+
+
+class FakeWorkspace:
+    """Keeps what was asked of it."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.started: list[DriverRun] = []
+        self.drivers: list[str | None] = []
+        self.facts: ClusterFacts | None = None
+        self.calls: list[tuple[Any, ...]] = []
+
+    def configure(self, **values: Any) -> None:
+        """Change settings."""
+        self.settings = self.settings.with_values(**values)
+
+    def run_task(self, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, driver: str | None = None) -> DriverRun:
+        """Make a run that waits for `go`."""
+        assert not args
+        assert not kwargs
+        self.drivers.append(driver)
+        self.started.append(DriverRun(f"r{len(self.started)}", what.func))
+        return self.started[-1]
+
+    def runs(self) -> Iterable[DriverRun]:
+        """Runs, the latest last."""
+        return self.started
+
+    def cluster_facts(self) -> ClusterFacts | None:
+        """As the test says."""
+        return self.facts
+
+    def scale(self, workers: int) -> None:
+        """Remember."""
+        self.calls.append(("scale", workers))
+
+    def close_cluster(self) -> None:
+        """Remember."""
+        self.calls.append(("close",))

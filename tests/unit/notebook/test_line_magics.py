@@ -1,0 +1,189 @@
+"""`%flyte_cluster`, `%flyte_config`, `%flyte_runs` and `%flyte_view`, and what Tab offers for all magics."""
+
+from typing import Any
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.error import UsageError
+
+from flyte_nb.engine.backend import ClusterFacts
+from flyte_nb.notebook import magics
+from tests.fakes.hostile import text_of
+from tests.unit.notebook.conftest import Cells
+
+FACTS = ClusterFacts("embedded", "tls://127.0.0.1:1", "", 2, 2, 3 * 2**30)
+
+
+def offered(nb: Cells, text: str) -> list[str]:
+    """What the kernel answers when Tab is pressed at the end of a text."""
+    with provisionalcompleter():
+        return [completion.text for completion in nb.shell.Completer.completions(text, len(text))]
+
+
+def test_settings_are_listed(nb: Cells) -> None:
+    """With their values, nest among them."""
+    listing = nb.run("%flyte_config")
+
+    assert ("max_actions", "1000000") in listing.rows
+    assert ("nest", "off") in listing.rows
+    assert ("block", "on") in listing.rows
+    assert "max_actions" in text_of(listing._repr_html_())
+    assert repr(listing).startswith("Settings\nsetting")
+
+
+def test_settings_are_changed(nb: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """And shown."""
+    nb.run("%flyte_config max_actions 5000")
+    nb.run("%flyte_config block off")
+    nb.run("%flyte_config stdout")
+
+    assert nb.workspace.settings.max_actions == 5000
+    assert nb.workspace.settings.block is False
+    assert capsys.readouterr().out == "max_actions = 5000\nblock = off\nstdout = on\n"
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("%flyte_config max_action 5", "unknown setting 'max_action'. Did you mean max_actions?"),
+        ("%flyte_config max_actions few", "few"),
+        ("%flyte_config max_actions 0", "max_actions must be a whole number from 1"),
+        ("%flyte_config block maybe", "maybe"),
+        ("%flyte_config nest maybe", "nest is on or off"),
+        ("%flyte_config a b c", "'c' is one word too many"),
+        ("%flyte_cluster scale", "write `%flyte_cluster scale 4`"),
+        ("%flyte_cluster close 3", "write `%flyte_cluster scale 4`"),
+        ("%flyte_cluster scale many", "invalid int value: 'many'"),
+        ("%flyte_cluster stop", "invalid choice: 'stop'"),
+        ("%flyte_runs --all", "unknown option --all."),
+        ("%flyte_view nothing", "there is no run 'nothing'"),
+        ("%flyte_view", "the following arguments are required: run"),
+    ],
+)
+def test_mistakes_get_a_clear_usage_error(nb: Cells, line: str, message: str) -> None:
+    """Each names what is wrong, and the nearest right word."""
+    assert message in nb.fails(line, UsageError)
+
+
+def test_nest_is_applied_only_when_asked_for(nb: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It slows every loop down, and cannot be taken back."""
+    applied: list[int] = []
+    monkeypatch.setattr(magics, "apply_nest", lambda: applied.append(1))
+    nb.run("%flyte_config nest off")
+    assert applied == []
+
+    nb.run("%flyte_config nest on")
+    assert applied == [1]
+    monkeypatch.setattr(magics, "nest_is_on", lambda: True)
+    assert "restart the kernel" in nb.fails("%flyte_config nest off", UsageError)
+
+
+def test_nest_is_applied_by_the_environment_variable(nb: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At loading."""
+    applied: list[int] = []
+    monkeypatch.setattr(magics, "apply_nest", lambda: applied.append(1))
+    monkeypatch.setenv("FLYTE_NB_NEST", "1")
+    magics.register(nb.shell, nb.workspace)
+
+    assert applied == [1]
+
+
+def test_the_cluster_is_shown(nb: Cells) -> None:
+    """Or that there is none yet."""
+    assert "No cluster runs" in repr(nb.run("%flyte_cluster"))
+
+    nb.workspace.facts = FACTS
+    listing = nb.run("%flyte_cluster")
+    assert "3.0 GiB" in repr(listing)
+    assert "tls://127.0.0.1:1" in text_of(listing._repr_html_())
+
+
+def test_the_cluster_is_scaled_restarted_and_closed(nb: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the workspace."""
+    nb.workspace.facts = FACTS
+    nb.run("%flyte_cluster scale 4")
+    nb.run("%flyte_cluster restart")
+    nb.run("%flyte_cluster close")
+
+    assert nb.workspace.calls == [("scale", 4), ("close",), ("close",)]
+    assert "The cluster is closed" in capsys.readouterr().out
+
+
+def test_runs_are_listed_newest_first(nb: Cells) -> None:
+    """With phase, counts and times."""
+    assert "No run has been started" in repr(nb.run("%flyte_runs"))
+
+    nb.run("%%flyte_run -b\n1")
+    nb.run("%%flyte_run\n2")
+    listing = nb.run("%flyte_runs")
+    assert [row[2] for row in listing.rows] == ["r1", "r0"]
+    assert listing.rows[1][0] == "✓ succeeded"
+    assert "succeeded" in text_of(listing._repr_html_())
+
+
+def test_a_run_is_viewed_by_variable_or_name(nb: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The view is the run's own display."""
+    shown: list[Any] = []
+    monkeypatch.setattr(magics, "display", shown.append)
+    nb.run("%%flyte_run --out sweep\n1")
+    nb.run("%flyte_view sweep")
+    nb.run("%flyte_view r0")
+
+    assert shown == [nb["sweep"], nb["sweep"]]
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("%%flyte_task --re", ["--retries"]),
+        ("%%flyte_task --retries 2 --", ["--env", "--timeout", "--cache", "--cpu", "--memory", "--short-name", "--out"]),
+        ("%%flyte_task --cache ", ["auto", "override", "disable"]),
+        ("%%flyte_task --cache au", ["auto"]),
+        ("%%flyte_task --env ", ["etl"]),
+        ("%%flyte_run --", ["--block", "--noblock", "--out", "--group"]),
+        ("%flyte_config ", ["max_actions", "nest"]),
+        ("%flyte_config ne", ["nest"]),
+        ("%flyte_config nest ", ["on"]),
+        ("%flyte_cluster ", ["show", "scale", "restart", "close"]),
+        ("%flyte_cluster sc", ["scale"]),
+        ("%flyte_view ", ["r0"]),
+    ],
+)
+def test_tab_offers_options_and_values(nb: Cells, text: str, wanted: list[str]) -> None:
+    """Through IPython's own completer, as the kernel asks it."""
+    nb.run("from flyte_nb import TaskEnvironment\netl = TaskEnvironment('etl')\n")
+    nb.run("%%flyte_run\n1")
+
+    found = offered(nb, text)
+
+    assert [each for each in wanted if each not in found] == []
+    if text.endswith(("-", "re", "au", "ne", "sc")):
+        assert "--retries" not in found or "--re" in text
+
+
+def test_an_option_is_not_offered_twice(nb: Cells) -> None:
+    """What is there already is not needed."""
+    assert "--retries" not in offered(nb, "%%flyte_task --retries 2 --")
+
+
+def test_the_body_completes_as_python(nb: Cells) -> None:
+    """Names of the notebook, not options."""
+    nb.run("my_long_name = 1")
+    found = offered(nb, "%%flyte_task --retries 2\nmy_lo")
+
+    assert "my_long_name" in found
+    assert not any(name.startswith("--") for name in found)
+
+
+def test_magic_names_complete(nb: Cells) -> None:
+    """As those of IPython do."""
+    assert {"%%flyte_task", "%%flyte_run"} <= set(offered(nb, "%%flyte"))
+    assert {"%flyte_cluster", "%flyte_config"} <= set(offered(nb, "%flyte_c"))
+
+
+def test_help_is_printed_for_every_magic(nb: Cells) -> None:
+    """Each has a text, and each option has one."""
+    for name in ("flyte_task", "flyte_run", "flyte_cluster", "flyte_config", "flyte_runs", "flyte_view"):
+        method = nb.shell.find_magic(name, "cell") or nb.shell.find_magic(name, "line")
+        assert method.__doc__
+        assert all(action.help for action in method.parser._actions)
