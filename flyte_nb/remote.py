@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -50,8 +51,12 @@ class Home(Protocol):
         """Call back when a run has changed; returns how to end that."""
         ...
 
-    def display(self, run: Run) -> dict[str, Any]:
-        """The MIME bundle of a run's view."""
+    def display(self, run: Run) -> dict[str, Any] | None:
+        """Show a run's view; where there is none, its MIME bundle."""
+        ...
+
+    def waiting(self, run: Run) -> AbstractContextManager[Callable[[], None]]:
+        """Around a wait for a run; what it gives is called now and then."""
         ...
 
     def frame(self, run: Run, kind: str) -> Any:  # noqa: ANN401 - a pandas.DataFrame, which this module does not import
@@ -383,10 +388,12 @@ class Run:
             raise ValueError(f'wait_for must be "terminal" or "running", got {wait_for!r}')
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            while not self._reached(wait_for):
-                if deadline is not None and time.monotonic() > deadline:
-                    raise TimeoutError(f"Run {self.name} has not ended within {timeout:g} s; it goes on.")
-                self.home.wait_ended(self.name, WAIT_SLICE_SECONDS)
+            with self.home.waiting(self) as tick:
+                while not self._reached(wait_for):
+                    if deadline is not None and time.monotonic() > deadline:
+                        raise TimeoutError(f"Run {self.name} has not ended within {timeout:g} s; it goes on.")
+                    self.home.wait_ended(self.name, WAIT_SLICE_SECONDS)
+                    tick()
         except KeyboardInterrupt:
             if abort_on_interrupt:
                 self.home.abort(self.name, 0, "interrupted by the user")
@@ -496,9 +503,13 @@ class Run:
         found = [run for run in reversed(_the_home().runs()) if in_phase is None or run.phase in in_phase]
         yield from found[:limit]
 
+    def _ipython_display_(self) -> None:
+        if self.home.display(self) is not None:
+            raise NotImplementedError  # IPython then asks for _repr_mimebundle_
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         del include, exclude
-        return self.home.display(self)
+        return self.home.display(self) or {}
 
     def __repr__(self) -> str:
         summary = self.summary()

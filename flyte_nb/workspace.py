@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from flyte_nb import errors, remote
 from flyte_nb.authoring import fanout
@@ -31,6 +31,7 @@ from flyte_nb.engine.stimuli import RunRequested
 from flyte_nb.remote import Run
 from flyte_nb.settings import Settings, from_environment
 from flyte_nb.store.memory import MemoryStore
+from flyte_nb.views.terminal import Terminal
 
 T = TypeVar("T")
 #: Watchers of a run hear of changes at most this often.
@@ -95,6 +96,26 @@ class PrintFeed:
         """See `Sink`."""
 
 
+class FrontEnd(Protocol):
+    """Where runs show themselves: a notebook, or a terminal."""
+
+    def run_started(self, run: Any) -> None:
+        """A run was started from plain code."""
+        ...
+
+    def print_log(self, run: str, row: int, text: str) -> None:
+        """An action printed; called on the engine's thread."""
+        ...
+
+    def show(self, run: Any) -> bool:
+        """Show a run here and now; false if that is not possible."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Tell the user something; called on the engine's thread."""
+        ...
+
+
 class Workspace:
     """Runs, cluster and settings of this process."""
 
@@ -103,9 +124,8 @@ class Workspace:
         self._runner: Runner | None = None
         self._store = MemoryStore()
         self._feed = ChangeFeed()
-        self._prints: Callable[[str, int, str], None] = lambda _run, _row, _text: None
+        self._front: FrontEnd | None = None
         self._lock = threading.RLock()
-        self.announce: Callable[[str], None] = _say
         remote.set_home(self)
         fanout.set_enter_run(self.enter_run)
 
@@ -149,7 +169,7 @@ class Workspace:
                     self._backend(),
                     sinks=(self._store, self._feed, PrintFeed(self._show_print)),
                     grace_seconds=self.settings.grace_seconds,
-                    on_cluster=lambda line: self.announce(line),
+                    on_cluster=self._say,
                 )
                 _at_exit(self._at_exit)
             return self._runner
@@ -227,7 +247,10 @@ class Workspace:
         except RunRefusedError as error:
             raise ValueError(f"Run {request.run} cannot start: {error}.") from None
         self._store.add(state)
-        return Run(state, self)
+        run = Run(state, self)
+        if CURRENT.get() is None:
+            self.front.run_started(run)
+        return run
 
     @contextmanager
     def enter_run(self, title: str) -> Iterator[Frame]:
@@ -293,19 +316,49 @@ class Workspace:
         """Call back when a run has changed."""
         return self._feed.watch(run, callback)
 
-    def show_prints(self, show: Callable[[str, int, str], None]) -> None:
-        """Say who shows what actions print: called with (run, row, text) on the engine's thread."""
-        self._prints = show
+    @property
+    def front(self) -> FrontEnd:
+        """Where runs show themselves, found out on first use."""
+        if self._front is None:
+            self._front = self._notebook() or Terminal(self.find)
+        return self._front
+
+    def _notebook(self) -> FrontEnd | None:
+        if "IPython" not in sys.modules:
+            return None
+        from flyte_nb.notebook.hooks import Notebook  # noqa: PLC0415 - IPython only where it is there anyway
+        from flyte_nb.notebook.kernel import current_shell, in_kernel  # noqa: PLC0415 - the same
+
+        shell = current_shell()
+        if shell is None or not in_kernel(shell):
+            return None
+        notebook = Notebook(shell, blocks=lambda: self.settings.block)
+        notebook.attach()
+        return notebook
 
     def _show_print(self, run: str, row: int, text: str) -> None:
-        if self.settings.stdout:
-            self._prints(run, row, text)
+        if self.settings.stdout and self._front is not None:
+            self._front.print_log(run, row, text)
 
-    def display(self, run: Run) -> dict[str, Any]:
-        """The MIME bundle of a run's view."""
+    def _say(self, line: str) -> None:
+        self.front.say(f"flyte_nb: {line}")
+
+    def display(self, run: Run) -> dict[str, Any] | None:
+        """Show a run's view; where there is none, its MIME bundle."""
+        if self.front.show(run):
+            return None
         from flyte_nb.views.live import bundle_of  # noqa: PLC0415 - widgets only where something is shown
 
-        return bundle_of(run)
+        return dict(bundle_of(run))
+
+    @contextmanager
+    def waiting(self, run: Run) -> Iterator[Callable[[], None]]:
+        """Around a wait for a run; the yielded function is called now and then."""
+        if isinstance(self.front, Terminal):
+            with self.front.waiting(run) as update:
+                yield update
+        else:
+            yield lambda: None
 
     def frame(self, run: Run, kind: str) -> Any:  # noqa: ANN401 - a pandas.DataFrame
         """A run's "actions" or "results"."""
@@ -353,10 +406,6 @@ def _context(values: Mapping[str, str] | None) -> Context:
 def _finish(end: asyncio.Future[None]) -> None:
     if not end.done():
         end.set_result(None)
-
-
-def _say(line: str) -> None:
-    print(f"flyte_nb: {line}", file=sys.stderr)  # noqa: T201 - the visible line that the user is promised
 
 
 def _in_ipython_kernel() -> bool:

@@ -28,6 +28,14 @@ class ClusterFacts:
     memory_bytes: int
     limits: str = ""
 
+    def sentence(self) -> str:
+        """What it is, in one line."""
+        size = f"{self.workers} workers, {self.slots} slots"
+        memory = f", {self.memory_bytes / 2**30:.1f} GiB" if self.memory_bytes else ""
+        where = f", dashboard {self.dashboard}" if self.dashboard else ""
+        kind = {"embedded": "started a cluster", "existing": f"connected to the cluster {self.address}"}.get(self.kind, self.kind)
+        return f"{kind}: {size}{memory}{where}" + (f" ({self.limits})" if self.limits else "")
+
 
 class Listener(Protocol):
     """Hears of agents; all calls come on the loop that `Backend.start` ran on."""

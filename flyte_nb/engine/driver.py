@@ -75,6 +75,8 @@ class _Driver:
         self._facts = ActionFacts(command.run, 0, command.chunk, task.facts.name, command.attempts[0], command.run_started_at)
         self._body: asyncio.Future[Any] | None = None
         self._stopped = False
+        self._text = ""
+        self._lock = threading.Lock()
         self._loop = make_loop()
         self.thread = threading.Thread(target=self._serve, name=f"flyte_nb-driver-{command.run}", daemon=True)
 
@@ -87,6 +89,7 @@ class _Driver:
         finally:
             capture.remove()
             _close(self._loop)
+        self._flush_text()
         self._ended(self._command.chunk, report)
 
     def _run(self, started: float) -> ChunkReport:
@@ -116,7 +119,16 @@ class _Driver:
         return await value if asyncio.iscoroutine(value) else value
 
     def _print(self, text: str) -> None:
-        self._post(ChunkReport(self._command.chunk, logs=[(0, text)]))
+        """Keep what the body printed; whole lines go out at once."""
+        with self._lock:
+            self._text += text
+            if "\n" in text:
+                self._flush_text()
+
+    def _flush_text(self) -> None:
+        if self._text:
+            self._post(ChunkReport(self._command.chunk, logs=[(0, self._text)]))
+            self._text = ""
 
     def stop(self) -> None:
         """Cancel the body, from any thread."""

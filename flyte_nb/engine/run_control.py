@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from flyte_nb.core.events import (
     ActionFailed,
@@ -107,6 +108,7 @@ class RunControl:
             row = chunk.rows[index]
             if self.run.tokens[row] == chunk.id:
                 self.run.tokens[row] = 0
+                failure = replace(failure, worker=self.desk.worker_name(chunk.agent))
                 self._attempt_failed(row, failure, started, ended, now)
         stopped = [chunk.rows[index] for index, _ended in report.stopped]
         self._settle_stopped(self._released(chunk, stopped), now)

@@ -230,6 +230,8 @@ class Runner:
             self._on_cluster(reason)
             for run in self.live_runs():
                 self.abort(run, 0, reason)
+        else:
+            self._on_cluster(self.backend.facts().sentence())
 
     def _drain(self) -> None:
         self._scheduled = False

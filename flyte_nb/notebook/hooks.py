@@ -8,6 +8,7 @@ Must not know: how runs work; it sees handles that can be waited for and shown.
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -49,6 +50,8 @@ class Notebook:
         self._started: list[WaitedRun] = []
         self._shown: set[str] = set()
         self._outputs: dict[str, tuple[WaitedRun, CellOutput]] = {}
+        self._early: dict[str, list[tuple[int, str]]] = {}
+        self._guard = threading.Lock()
         self._views: weakref.WeakValueDictionary[str, RunView] = weakref.WeakValueDictionary()
 
     def attach(self) -> None:
@@ -62,18 +65,43 @@ class Notebook:
     def run_started(self, run: WaitedRun) -> None:
         """A cell started a run: show it there, and remember it for its prints and for the end of the cell."""
         self._started.append(run)
-        self._outputs[run.name] = (run, CellOutput())
+        self._open_output(run)
         views = len(self._started)
         if views <= MAX_VIEWS_PER_CELL:
             self.show(run)
         elif views == MAX_VIEWS_PER_CELL + 1 and in_kernel(self._shell):
             print(f"This cell starts more than {MAX_VIEWS_PER_CELL} runs; only the first ones are shown. See `%flyte_runs`.")  # noqa: T201 - to the user
 
+    def _open_output(self, run: WaitedRun) -> None:
+        output = CellOutput()
+        with self._guard:
+            self._outputs[run.name] = (run, output)
+            early = self._early.pop(run.name, [])
+        for row, text in early:
+            self.print_log(run.name, row, text)
+
+        def finish() -> None:
+            if run.done():
+                output.finish()
+
+        run.on_change(finish)
+
     def print_log(self, run: str, row: int, text: str) -> None:
         """Show what an action printed under the cell that started its run (from any thread)."""
-        handle, output = self._outputs.get(run, (None, None))
-        if handle is not None and output is not None and not output.is_full:
+        with self._guard:
+            known = self._outputs.get(run)
+            if known is None:  # a quick driver prints before its starter has heard of the run
+                self._early.setdefault(run, []).append((row, text))
+                return
+        handle, output = known
+        if not output.is_full:
             output.print_log(handle.read(lambda state: f"[{state.task_of(row).short_name} {state.action_name(row)[:8]}] "), text)
+
+    def say(self, line: str) -> None:
+        """Tell the user something under the cell that started the latest run (from any thread)."""
+        outputs = list(self._outputs.values())
+        output = outputs[-1][1] if outputs else CellOutput()
+        output.print_log("", line)
 
     def show(self, run: ShownRun) -> bool:
         """Show a run under the current cell, once a cell; returns whether this shell can show it at all."""
@@ -102,7 +130,9 @@ class Notebook:
             for run in started:
                 run.wait(quiet=True)
             self._painter.paint_all()
-        self._outputs = {name: known for name, known in self._outputs.items() if not known[0].done()}
+        with self._guard:
+            self._outputs = {name: known for name, known in self._outputs.items() if not known[0].done()}
+            self._early.clear()
 
 
 def is_nested_loop_error(error: BaseException | None) -> bool:

@@ -26,6 +26,7 @@ class CellOutput:
         # Prints of actions are routed away from the stream; what is shown here has come from there.
         self._stream = getattr(sys.stdout, "wrapped", sys.stdout)
         self._guard = threading.Lock()
+        self._begun: dict[str, str] = {}
         self._lines = 0
         self._characters = 0
 
@@ -35,25 +36,33 @@ class CellOutput:
         return self._lines >= MAX_LINES or self._characters >= MAX_CHARACTERS
 
     def print_log(self, prefix: str, text: str) -> None:
-        """Show what an action printed, each line after its prefix; from any thread."""
+        """Show what an action printed, each line after its prefix, as soon as the line is whole; from any thread."""
         with self._guard:
-            if self.is_full:
-                return
-            shown = self._take(prefix, text)
-            if shown:
-                # A copy: a context can be entered by one thread at a time.
-                self._context.copy().run(self._write, shown)
+            *lines, rest = (self._begun.pop(prefix, "") + text).split("\n")
+            if rest:
+                self._begun[prefix] = rest
+            self._show(prefix, lines)
 
-    def _take(self, prefix: str, text: str) -> str:
-        lines = []
-        for line in text.splitlines():
-            lines.append(f"{prefix}{line}\n" if prefix else f"{line}\n")
-            self._lines += 1
-            self._characters += len(lines[-1])
+    def finish(self) -> None:
+        """Show the lines that were begun and will not be ended."""
+        with self._guard:
+            begun, self._begun = self._begun, {}
+            for prefix, line in begun.items():
+                self._show(prefix, [line])
+
+    def _show(self, prefix: str, lines: list[str]) -> None:
+        shown = []
+        for line in lines:
             if self.is_full:
-                lines.append("[more was printed; it is kept with each action: run.action(name).logs]\n")
                 break
-        return "".join(lines)
+            shown.append(f"{prefix}{line}\n")
+            self._lines += 1
+            self._characters += len(shown[-1])
+            if self.is_full:
+                shown.append("[more was printed; it is kept with each action: run.action(name).logs]\n")
+        if shown:
+            # A copy: a context can be entered by one thread at a time.
+            self._context.copy().run(self._write, "".join(shown))
 
     def _write(self, text: str) -> None:
         try:

@@ -24,6 +24,8 @@ from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, one_line, phase_w
 
 #: Rows and columns of a table that refreshes itself.
 SHOWN_ROWS, SHOWN_COLUMNS = 20, 25
+#: Characters of a cell; the whole is in its tip.
+CELL_WIDTH = 80
 
 Kind = Literal["actions", "results"]
 _BUILD = {"actions": actions_frame, "results": results_frame}
@@ -75,8 +77,9 @@ class LiveTable:
         numbers = frozenset(position for position, dtype in enumerate(head.dtypes.iloc[:SHOWN_COLUMNS], 1) if dtype.kind in "iuf")
         caption = self._caption(head)
         titles = ["", *(cell(str(name), 80) for name in shown.columns)]
-        rows = [[escape(str(label)), *map(cell, row)] for label, *row in shown.itertuples(name=None)]
-        html = f'<div class="tex2jax_ignore mathjax_ignore">{table(titles, rows, numbers=numbers)}<p>{escape(caption)}</p></div>'
+        rows = [[escape(str(label)), *(cell(text, CELL_WIDTH) for text in row)] for label, *row in shown.itertuples(name=None)]
+        listed = table(titles, rows, numbers=numbers, one_line_rows=True)
+        html = f'<div class="tex2jax_ignore mathjax_ignore">{listed}<p>{escape(caption)}</p></div>'
         shown.columns = pd.Index([one_line(str(name), 80) for name in shown.columns])
         return {"text/html": html, "text/plain": f"{shown.to_string(max_colwidth=60)}\n{caption}"}
 
@@ -101,7 +104,7 @@ def value_text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+        return f"{value:%Y-%m-%d %H:%M:%S %Z}"
     try:
         return one_line(repr(value), CELL_LIMIT)
     except Exception as error:  # noqa: BLE001 - a user's repr

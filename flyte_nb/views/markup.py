@@ -27,19 +27,21 @@ def cell(text: str, limit: int = CELL_LIMIT) -> str:
     return f'<span title="{escape(text[: limit * 10])}">{html.escape(short, quote=True)}</span>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: frozenset[int] = frozenset()) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: frozenset[int] = frozenset(), one_line_rows: bool = False) -> str:
     """A plain table.
 
     Args:
         head: column titles, already escaped.
         rows: cells, already escaped.
         numbers: positions of the columns that are set flush right.
+        one_line_rows: cells are not wrapped; a wide table scrolls instead.
     """
+    wrap = ";white-space:nowrap" if one_line_rows else ""
 
     def one(tag: str, position: int, content: str) -> str:
         # Twice: JupyterLab sets every cell right unless a style says otherwise, GitHub drops styles and keeps `align`.
         align = "right" if position in numbers else "left"
-        return f'<{tag} align="{align}" style="text-align:{align}">{content}</{tag}>'
+        return f'<{tag} align="{align}" style="text-align:{align}{wrap}">{content}</{tag}>'
 
     titles = "".join(one("th", position, title) for position, title in enumerate(head))
     body = "".join("<tr>" + "".join(one("td", position, content) for position, content in enumerate(row)) + "</tr>" for row in rows)

@@ -254,9 +254,43 @@ def test_prints_of_actions_appear_in_the_cell_that_started_the_run(monkeypatch: 
     assert seen == [("In[1]", f"[fetch {name}] a\n[fetch {name}] b\n")]
 
 
-def test_prints_of_unknown_runs_are_left_alone() -> None:
+def test_a_print_that_comes_before_its_run_is_known_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A quick driver prints before its starter has heard of the run."""
+    Views(monkeypatch)
+    notebook, _ = connected(person=True)
+    notebook.print_log("rquick", 0, "early\n")
+    notebook.run_started(WaitedRun("rquick"))
+
+    assert capsys.readouterr().out == "[main a0] early\n"
+
+
+def test_prints_of_unknown_runs_are_not_kept_for_long() -> None:
     """A run of another kernel, or one that ended long ago."""
-    connected(person=True)[0].print_log("r-other", 0, "text")
+    notebook, _ = connected(person=True)
+    notebook.print_log("r-other", 0, "text")
+    notebook.after_cell(Result())
+
+    assert notebook._early == {}
+
+
+def test_lines_are_shown_when_they_are_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Print writes a text and its line end apart, and other actions print meanwhile; the end of the run ends all lines."""
+    Views(monkeypatch)
+    notebook, _ = connected(person=True)
+    run = WaitedRun()
+    notebook.run_started(run)
+    notebook.print_log(run.name, 0, "one")
+    notebook.print_log(run.name, 0, "\n")
+    notebook.print_log(run.name, 0, "no end")
+    assert capsys.readouterr().out == "[main a0] one\n"
+
+    run.announce()
+    assert capsys.readouterr().out == ""
+    run.finish()
+    run.announce()
+    assert capsys.readouterr().out == "[main a0] no end\n"
 
 
 def test_runs_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,8 +325,8 @@ def test_a_long_line_counts_by_its_length(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sys.stdout", stream)
     monkeypatch.setattr(output, "MAX_CHARACTERS", 10)
     shown = CellOutput()
-    shown.print_log("", "0123456789")
-    shown.print_log("", "more")
+    shown.print_log("", "0123456789\n")
+    shown.print_log("", "more\n")
 
     assert shown.is_full
     assert "more\n" not in stream.getvalue()
@@ -303,9 +337,9 @@ def test_prints_that_cannot_be_encoded_or_shown_do_no_harm(monkeypatch: pytest.M
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf8", write_through=True)
     monkeypatch.setattr("sys.stdout", stream)
     shown = CellOutput()
-    shown.print_log("", "a\ud800b")
+    shown.print_log("", "a\ud800b\n")
     assert "a?b" in stream.buffer.getvalue().decode()
 
     stream.close()
-    shown.print_log("", "late")
+    shown.print_log("", "late\n")
     assert shown.is_full

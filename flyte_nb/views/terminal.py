@@ -1,0 +1,64 @@
+"""Decides how runs show themselves where there is no notebook: prints with their action's name, one progress line.
+
+Must not know: IPython, or how runs work.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flyte_nb.core.summary import Summary
+from flyte_nb.views.live import ShownRun
+from flyte_nb.views.text import TextProgress
+
+
+class Terminal:
+    """Shows runs of a script. Prints go to standard output, progress to standard error if that is a terminal.
+
+    Args:
+        find: gives a run by name, for the labels of its prints.
+    """
+
+    def __init__(self, find: Callable[[str], ShownRun | None]) -> None:
+        self._find = find
+
+    def run_started(self, run: ShownRun) -> None:
+        """Nothing is shown until somebody waits."""
+
+    def show(self, run: ShownRun) -> bool:
+        """A terminal shows no view."""
+        del run
+        return False
+
+    def print_log(self, run: str, row: int, text: str) -> None:
+        """Show what an action printed, each line labelled."""
+        handle = self._find(run)
+        if handle is None:
+            return
+        label = handle.read(lambda state: f"[{state.task_of(row).short_name} {state.action_name(row)[:8]}] ")
+        stream = getattr(sys.stdout, "wrapped", sys.stdout)
+        stream.write("".join(f"{label}{line}\n" for line in text.splitlines()))
+
+    def say(self, line: str) -> None:
+        """Tell the user something."""
+        print(line, file=getattr(sys.stderr, "wrapped", sys.stderr))  # noqa: T201 - to the user
+
+    @contextmanager
+    def waiting(self, run: ShownRun) -> Iterator[Callable[[], None]]:
+        """Show progress while somebody waits; the yielded function is called now and then."""
+        stream = getattr(sys.stderr, "wrapped", sys.stderr)
+        if not stream.isatty():
+            yield lambda: None
+            return
+        progress = TextProgress(stream)
+
+        def update() -> None:
+            progress.update(run.summary())
+
+        try:
+            yield update
+        finally:
+            summary: Summary = run.summary()
+            progress.close(summary)
