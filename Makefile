@@ -78,6 +78,14 @@ conformance: $(READY) ## Flyte 2 conformance suite in a folder: make conformance
 	@test -f "$(SUITE)/run.py" || { echo 'Name the suite: make conformance SUITE=<folder with run.py>' >&2; exit 2; }
 	$(PY) "$(SUITE)/run.py" --impl flyte_nb $(ARGS)
 
+.PHONY: docs
+docs: $(READY) ## redraw what the documentation shows of the code
+	$(PY) -m scripts.phase_diagram
+
+.PHONY: notebooks
+notebooks: $(READY) ## execute the notebooks and store what they showed
+	$(PY) -m scripts.store_outputs $(ARGS)
+
 .PHONY: format
 format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only $(LINTED)

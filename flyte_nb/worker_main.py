@@ -9,10 +9,12 @@ import asyncio
 import os
 import threading
 
+import psutil
 from distributed import Worker, WorkerPlugin
 from distributed.security import Security
 
 from flyte_nb.engine import capture
+from flyte_nb.engine.files import PayloadFiles, remove_folder
 from flyte_nb.engine.hello import Hello, LinkAddress, host_id
 from flyte_nb.engine.link import LinkClient
 from flyte_nb.engine.worker import Agent
@@ -50,7 +52,9 @@ class _WorkerEnd:
         )
         self._loop = asyncio.new_event_loop()
         self._link = LinkClient(lambda message: self._agent.receive(message), self._hung_up)
-        self._agent = Agent(self._hello.agent, slots=self._hello.slots, send=self._link.send)
+        near = address.folder and address.host_id == self._hello.host_id
+        store = PayloadFiles(address.folder).put if near else None
+        self._agent = Agent(self._hello.agent, slots=self._hello.slots, send=self._link.send, store=store)
         self._connected = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name="flyte_nb-agent", daemon=True)
@@ -94,7 +98,10 @@ class _WorkerEnd:
         raise ConnectionError(f"This worker cannot reach the notebook's kernel ({'; '.join(problems)}).")
 
     def _hung_up(self, _reason: str) -> None:
-        """The kernel is gone: what runs for it is of no use."""
+        """The kernel is gone: what runs for it is of no use, and its folder has no owner."""
+        address = self._address
+        if address.host_id == self._hello.host_id and not psutil.pid_exists(address.pid):
+            remove_folder(address.folder)
         self._loop.stop()
 
     def stop(self) -> None:

@@ -44,11 +44,14 @@ class NameIndex:
         return self._rows.get(name)
 
     def _entry(self, row: int) -> tuple[str, int]:
-        known = self._names.get(row)
-        if known is None:
+        unnamed = []
+        while row not in self._names:  # a loop, not recursion: actions may be nested deeper than Python's stack
+            unnamed.append(row)
+            row = self._state.parent_of(row)
+        while unnamed:
+            row = unnamed.pop()
             self._fill(self._state.parent_of(row), row)
-            known = self._names[row]
-        return known
+        return self._names[row]
 
     def _fill(self, parent: int, row: int) -> None:
         """Name the children of `parent` up to `row`, in the order in which they were called."""

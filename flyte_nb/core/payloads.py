@@ -17,8 +17,10 @@ import hashlib
 import pickle
 import sys
 import sysconfig
+import weakref
 from pathlib import Path
 from types import ModuleType, NoneType
+from typing import Any
 
 import cloudpickle
 
@@ -34,7 +36,16 @@ class Blob:
     def __init__(self, data: bytes) -> None:
         self.data = data
 
-    def __reduce__(self) -> tuple[type[Blob], tuple[bytes]]:
+    def value(self) -> object:
+        """A fresh copy of the value."""
+        return pickle.loads(self.data)  # noqa: S301 - bytes that our own pack() made
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes it takes."""
+        return len(self.data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
         return Blob, (self.data,)
 
     def __eq__(self, other: object) -> bool:
@@ -44,10 +55,49 @@ class Blob:
         return hash(self.data)
 
     def __repr__(self) -> str:
-        return f"Blob({len(self.data)} bytes)"
+        return f"{type(self).__name__}({self.size_bytes:,} bytes)"
 
 
-type_of = type
+class StoredBlob(Blob):
+    """A value whose bytes lie in a file: the one that reads it does the I/O.
+
+    Args:
+        path: the file.
+        size: how many bytes it holds.
+        raw: the value is these bytes (and not what they unpickle to).
+    """
+
+    __slots__ = ("__weakref__", "_owner", "path", "raw", "size")
+
+    def __init__(self, path: str, size: int, *, raw: bool) -> None:
+        self.path, self.size, self.raw = path, size, raw
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]  # read each time
+        """The bytes."""
+        return Path(self.path).read_bytes()
+
+    def value(self) -> object:
+        """A fresh copy of the value."""
+        return self.data if self.raw else pickle.loads(self.data)  # noqa: S301 - as above
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes it takes."""
+        return self.size
+
+    def adopt(self) -> None:
+        """The file lives as long as this object."""
+        self._owner = weakref.finalize(self, Path(self.path).unlink, missing_ok=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _stored, (self.path, self.size, self.raw)
+
+
+def _stored(path: str, size: int, raw: bool) -> StoredBlob:  # noqa: FBT001 - called by pickle
+    return StoredBlob(path, size, raw=raw)
+
+
 Item = None | bool | int | float | str | bytes | Blob
 
 
@@ -70,25 +120,26 @@ def pack(value: object, *, plain: bool = False) -> Item:
 
 def unpack(item: Item) -> object:
     """The value of an item: a fresh copy each time for blobs."""
-    return pickle.loads(item.data) if type(item) is Blob else item  # noqa: S301 - bytes that our own pack() made
+    return item.value() if isinstance(item, Blob) else item
 
 
 def dumps(value: object) -> bytes:
     """Cloudpickle a value, code outside installed packages by value."""
     _register_by_value()
-    return cloudpickle.dumps(value, PROTOCOL)
+    data: bytes = cloudpickle.dumps(value, PROTOCOL)
+    return data
 
 
 def digest(item: Item) -> str:
     """A short stable hash of an item."""
-    if type(item) is Blob:
+    if isinstance(item, Blob):
         return hashlib.blake2b(item.data, digest_size=12).hexdigest()
-    return hashlib.blake2b(f"{type_of(item).__name__}:{item!r}".encode("utf8", "surrogatepass"), digest_size=12).hexdigest()
+    return hashlib.blake2b(f"{type(item).__name__}:{item!r}".encode("utf8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def size_bytes(item: Item) -> int:
     """Roughly how many bytes an item takes."""
-    return len(item.data) if type(item) is Blob else sys.getsizeof(item)
+    return item.size_bytes if isinstance(item, Blob) else sys.getsizeof(item)
 
 
 # ------------------------------------------------------------------ code by value

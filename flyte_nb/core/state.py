@@ -183,15 +183,16 @@ class RunState:
                 self.phases[lo:hi] = bytes((to,)) * count
                 self._count(node_id, QUEUED, to, count)
                 return True
+        refused = [row for row in rows if not ALLOWED[self.phases[row]][to]]
+        if refused:  # before the first is moved: a refused event changes nothing
+            row = refused[0]
+            raise InvalidTransition(
+                f"run {self.name}: action {row} cannot go from {self.phase_of(row)} to {PHASES[to]}. Its story:\n" + "\n".join(self.story(row))
+            )
         moves: Counter[tuple[int, int]] = Counter()
         for row in rows:
-            was = self.phases[row]
-            if not ALLOWED[was][to]:
-                raise InvalidTransition(
-                    f"run {self.name}: action {row} cannot go from {PHASES[was]} to {PHASES[to]}. Its story:\n" + "\n".join(self.story(row))
-                )
+            moves[self.node_ids[row], self.phases[row]] += 1
             self.phases[row] = to
-            moves[self.node_ids[row], was] += 1
         for (node_id, was), count in moves.items():
             self._count(node_id, was, to, count)
         return False
@@ -234,7 +235,7 @@ class RunState:
             self._outputs[lo:hi] = event.outputs
             node = self.nodes[self.node_ids[lo]]
             node.busy_seconds += sum(event.ended) - sum(event.started)
-            node.last_ended_at = max(node.last_ended_at, max(event.ended))
+            node.last_ended_at = max(node.last_ended_at, max(event.ended))  # noqa: PLW3301 - flat would unpack thousands
         else:
             self._succeeded_apart(event, worker)
         self._after_end(rows)
@@ -288,8 +289,9 @@ class RunState:
         self._move((row,), CODE[event.phase])
         self.ended_ats[row] = event.ended
         self.failures[row] = event.failure
-        cause = self.causes.setdefault((self.nodes[self.node_ids[row]].task, event.failure.headline()), Cause(row))
-        cause.count += 1
+        if row:  # the root's own is the run's message
+            cause = self.causes.setdefault((self.nodes[self.node_ids[row]].task, event.failure.headline()), Cause(row))
+            cause.count += 1
         self._close_attempt(row, event.ended, event.phase.value, event.failure.headline())
         self._spent(row)
         self._after_end((row,))
@@ -467,7 +469,7 @@ class RunState:
         _hold(len(self.past.get(row, ())) <= self.attempts[row] + 1, f"row {row} has no more endings than attempts")
 
 
-def _hold(truth: bool, what: str) -> None:
+def _hold(truth: bool, what: str) -> None:  # noqa: FBT001 - reads as `assert truth, what`
     if not truth:
         raise AssertionError(f"invariant broken: {what}")
 

@@ -83,7 +83,9 @@ def summarise(state: RunState, now: float, *, workers: int = 0, slots: int = 0, 
     Args:
         state: the run.
         now: UTC seconds; used while the run is open.
-        workers: workers of the cluster; `slots`: what they can run at once; `slots_in_use`: of these, busy ones.
+        workers: workers of the cluster.
+        slots: what they can run at once.
+        slots_in_use: of these, busy ones.
     """
     counts = state.phase_counts()
     total = state.count - 1
@@ -105,7 +107,7 @@ def summarise(state: RunState, now: float, *, workers: int = 0, slots: int = 0, 
         rate=rate,
         eta_seconds=None if over else _eta(total - ended, ended, rate),
         more_may_come=not state.phase_of(0).is_terminal,
-        groups=groups[:MAX_GROUPS],
+        groups=tuple(groups[:MAX_GROUPS]),
         groups_total=len(groups),
         failures=_failures(state),
         failure_causes_total=len(state.causes),
@@ -173,8 +175,6 @@ def _failures(state: RunState) -> tuple[FailureLine, ...]:
     for cause in causes[:MAX_CAUSES]:
         row = cause.first_row
         failure = state.failures[row]
-        if row == 0:
-            continue
         lines.append(FailureLine(row, state.action_name(row), state.task_of(row).short_name, failure.code, failure.message, cause.count))
     return tuple(lines)
 

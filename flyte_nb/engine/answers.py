@@ -140,7 +140,7 @@ def whereabouts(run: RunRecord, row: int) -> tuple[str, str, str, str, str]:
 
 def quote(item: Item) -> str:
     """An item for an error message; blobs are not opened here (their classes belong to the user)."""
-    text = f"<{len(item.data):,} bytes pickled>" if type(item) is Blob else repr(item)
+    text = f"<{item.size_bytes:,} bytes pickled>" if isinstance(item, Blob) else repr(item)
     return text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT] + "..."
 
 

@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Coroutine, Generator, Sequence
-from contextvars import Context
 from typing import Any, Protocol
 
 from flyte_nb.core.current import RunnableTask
@@ -40,11 +39,11 @@ class Owner(Protocol):
 class Metered(Coroutine[Any, Any, Any]):
     """A body's coroutine that counts the seconds its code takes between pauses."""
 
-    __slots__ = ("_body", "busy")
+    __slots__ = ("_body", "_work", "busy", "first")
 
-    def __init__(self, body: Coroutine[Any, Any, Any]) -> None:
-        self._body = body
-        self.busy = 0.0
+    def __init__(self, body: Coroutine[Any, Any, Any], work: ChunkWork) -> None:
+        self._body, self._work = body, work
+        self.busy = self.first = 0.0
 
     def send(self, value: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
         """Run to the next pause."""
@@ -52,7 +51,11 @@ class Metered(Coroutine[Any, Any, Any]):
         try:
             return self._body.send(value)
         finally:
-            self.busy += time.perf_counter() - began
+            took = time.perf_counter() - began
+            self.busy += took
+            if not self.first:  # told at once: from this the controller sees whether more of the kind can be sent
+                self.first = took
+                self._work.spend(took, 1)
 
     def throw(self, *error: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
         """Raise inside, and run to the next pause."""
@@ -154,7 +157,7 @@ class AsyncHost:
             return
         context = work.context(index)
         started = work.begin(index)
-        body = Metered(run_body(work, index, started, context, self._owner.agent))
+        body = Metered(run_body(work, index, started, self._owner.agent), work)
         loop = self._loop
         if loop is None:
             return
@@ -165,7 +168,8 @@ class AsyncHost:
 
     def _ended(self, task: asyncio.Task[Any], body: Metered, work: ChunkWork, index: int) -> None:
         self._tasks.pop((work.command.chunk, index), None)
-        work.spend(body.busy, 1)
+        if body.busy > body.first:
+            work.spend(body.busy, 1)
         if task.cancelled():  # before its first step: the body never ran
             work.stop(index)
         self._flush_if_over(work)
@@ -196,9 +200,8 @@ class AsyncHost:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
 
-async def run_body(work: ChunkWork, index: int, started: float, context: Context, worker: str) -> None:
+async def run_body(work: ChunkWork, index: int, started: float, worker: str) -> None:
     """Run an async body to its end and write that down."""
-    del context  # the task that drives this runs in it
     task = work.task
     try:
         if task is None:

@@ -12,7 +12,6 @@ import pickle
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 from flyte_nb import errors
 from flyte_nb.core.failure import Failure, FailureKind
@@ -60,22 +59,24 @@ def _text(error: BaseException) -> str:
 
 
 def own_traceback(error: BaseException) -> str:
-    """The traceback as text, our own frames and asyncio's left out at its start."""
-    trimmed = error.with_traceback(_skip_ours(error.__traceback__))
+    """The traceback as text, of the error and of what it came from, without our own frames and asyncio's."""
     try:
-        text = "".join(traceback.format_exception(trimmed))
+        shown = traceback.TracebackException.from_exception(error)
+        _leave_out_ours(shown)
+        text = "".join(shown.format())
     except Exception:  # noqa: BLE001 - formatting runs user code (repr, str)
         text = f"{type(error).__name__} (its traceback cannot be shown)\n"
     return text if len(text) <= TRACEBACK_LIMIT else text[:2_000] + "\n[...]\n" + text[-TRACEBACK_LIMIT:]
 
 
-def _skip_ours(frames: TracebackType | None) -> TracebackType | None:
-    first = frames
-    while frames is not None:
-        if not frames.tb_frame.f_code.co_filename.startswith((_OWN, _ASYNCIO)):
-            return frames
-        frames = frames.tb_next
-    return first if first is None or first.tb_next is None else None
+def _leave_out_ours(shown: traceback.TracebackException) -> None:
+    waiting: list[traceback.TracebackException | None] = [shown]
+    while waiting:
+        part = waiting.pop()
+        if part is None:
+            continue
+        part.stack[:] = [frame for frame in part.stack if not frame.filename.startswith((_OWN, _ASYNCIO))]
+        waiting += [part.__cause__, part.__context__, *(part.exceptions or ())]
 
 
 def _pickled(error: BaseException) -> bytes | None:

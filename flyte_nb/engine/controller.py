@@ -135,6 +135,8 @@ class Controller:
             return
         for chunk in list(agent.chunks.values()):
             self.placement.chunks.pop(chunk.id, None)
+            if chunk.lane is not None:
+                chunk.lane.in_flight.pop(agent.agent, None)
             control = self.runs.get(chunk.run)
             if control is not None:
                 control.chunk_lost(chunk, agent.name, stimulus.reason, now)
@@ -167,10 +169,13 @@ class Controller:
     def _learn(self, chunk: Chunk, report: ChunkReport) -> None:
         ended = len(report.indices) + len(report.failed) + len(report.stopped) + len(report.returned)
         agent = self.placement.agents.get(chunk.agent)
-        if chunk.is_async and agent is not None:
-            agent.async_rows -= ended
         if chunk.lane is None:
             return
+        if chunk.is_async and agent is not None:
+            agent.async_rows -= ended
+            chunk.lane.in_flight[chunk.agent] -= ended
+        elif agent is not None and ended:
+            agent.clogged = len(report.returned) == len(chunk.rows)
         if chunk.is_async:
             chunk.lane.pace.learn_steps(report.steps, report.busy_seconds)
         elif len(report.indices):

@@ -24,6 +24,7 @@ from distributed.security import Security
 from flyte_nb.engine.backend import ClusterFacts, Listener
 from flyte_nb.engine.cluster import CONFIG, ClusterSize, start_embedded
 from flyte_nb.engine.commands import Command
+from flyte_nb.engine.files import make_folder, remove_folder
 from flyte_nb.engine.hello import Hello, LinkAddress, LinkTls, host_id
 from flyte_nb.engine.link import TOKEN_BYTES, LinkServer
 from flyte_nb.engine.stimuli import AgentJoined
@@ -58,6 +59,7 @@ class DaskBackend:
         self._listener: Listener | None = None
         self._link: LinkServer | None = None
         self._hellos: dict[str, Hello] = {}
+        self._folder = ""
         self._plugin_name = f"flyte_nb-{secrets.token_hex(4)}"
 
     # ------------------------------------------------------------------ start and stop
@@ -73,7 +75,8 @@ class DaskBackend:
             port = await self._link.listen(host, _server_tls(link_tls))
             client = await starting
             hosts = ["127.0.0.1"] if self._given is None else _own_hosts(client)
-            address = LinkAddress(tuple(hosts), port, token, _client_tls(link_tls))
+            self._folder = make_folder()
+            address = LinkAddress(tuple(hosts), port, token, _client_tls(link_tls), host_id(), os.getpid(), self._folder)
             await client.register_plugin(self._make_plugin(address), name=self._plugin_name)
         except BaseException:
             starting.cancel()
@@ -103,6 +106,7 @@ class DaskBackend:
             await self._cluster.close()
         if self._link is not None:
             await self._link.close()
+        remove_folder(self._folder)
 
     async def scale(self, workers: int) -> None:
         """See `Backend`."""

@@ -22,12 +22,20 @@ class LinkTls:
 
 @dataclass(frozen=True, slots=True)
 class LinkAddress:
-    """Where the kernel listens, what to show there, and how to encrypt."""
+    """Where the kernel listens, what to show there, and how to encrypt.
+
+    Attributes:
+        host_id, pid: the kernel's machine and process.
+        folder: where large values go on that machine; "" for nowhere.
+    """
 
     hosts: tuple[str, ...]
     port: int
     token: bytes
     tls: LinkTls
+    host_id: str
+    pid: int
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)

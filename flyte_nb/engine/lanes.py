@@ -10,7 +10,7 @@ Pure: no clock, no I/O. Must not know: workers, links, or what an action is beyo
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -58,7 +58,10 @@ def _blend(old: float | None, new: float) -> float:
 
 @dataclass(slots=True)
 class Lane:
-    """Queued actions of one task at one depth: ranges where rows are adjacent, lists where they are not."""
+    """Queued actions of one task at one depth: ranges where rows are adjacent, lists where they are not.
+
+    `in_flight` counts async actions by worker: parents that wait for children must not use up the children's window.
+    """
 
     run: str
     task: int
@@ -68,6 +71,7 @@ class Lane:
     concurrency: int = 0
     pace: Pace = field(default_factory=Pace)
     count: int = 0
+    in_flight: Counter[str] = field(default_factory=Counter)
     _pieces: deque[Sequence[int]] = field(default_factory=deque)
     _alone: deque[Sequence[int]] = field(default_factory=deque)
 

@@ -58,14 +58,14 @@ class Placement:
         return commands
 
     def _fill_async(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
-        shares = {agent.agent: async_rows(lane, len(agents), agent.async_rows) for agent in agents}
+        shares = {agent.agent: async_rows(lane, len(agents), lane.in_flight[agent.agent]) for agent in agents}
         for agent in sorted(agents, key=lambda agent: agent.async_rows):
             if lane.count and shares[agent.agent]:
                 self._send(lane, run, agent, shares[agent.agent], now, commands)
 
     def _fill_sync(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
         size = sync_rows(lane, self.slots())
-        self._sync_round(lane, run, size, commands, now, lambda agent: agent.slots - agent.sync_chunks, agents)
+        self._sync_round(lane, run, size, commands, now, lambda agent: agent.free_slots, agents)
         pace = lane.pace
         if pace.seconds is not None and pace.seconds < PREFETCH_BELOW_SECONDS and not pace.calls_others:
             self._sync_round(lane, run, size, commands, now, lambda agent: agent.room, agents)
@@ -96,6 +96,7 @@ class Placement:
         agent.chunks[chunk.id] = chunk
         if lane.is_async:
             agent.async_rows += len(rows)
+            lane.in_flight[agent.agent] += len(rows)
         else:
             agent.sync_chunks += 1
         task = run.tasks[state.tasks[lane.task].key]

@@ -55,11 +55,17 @@ class AgentRecord:
     sync_chunks: int = 0
     async_rows: int = 0
     condemned: bool = False
+    clogged: bool = False
+
+    @property
+    def free_slots(self) -> int:
+        """Slots that have nothing to do."""
+        return self.slots - self.sync_chunks
 
     @property
     def room(self) -> int:
-        """Sync chunks that it can still take."""
-        return self.slots * CHUNKS_PER_SLOT - self.sync_chunks
+        """Sync chunks that it can still take; one that handed a whole chunk back is busy with something long."""
+        return self.free_slots if self.clogged else self.slots * CHUNKS_PER_SLOT - self.sync_chunks
 
 
 @dataclass(slots=True)

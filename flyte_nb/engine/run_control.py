@@ -25,6 +25,7 @@ from flyte_nb.core.events import (
     TaskFacts,
 )
 from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import StoredBlob
 from flyte_nb.core.phases import TERMINAL_CODES, ActionPhase
 from flyte_nb.engine import answers
 from flyte_nb.engine.commands import AnnounceEnd, ForgetRun, KillWorker, RecordEvent, SendChunk, StopActions
@@ -145,6 +146,9 @@ class RunControl:
         worker = self.desk.worker_name(chunk.agent)
         self._record(ActionsSucceeded(state.name, rows, worker, outputs, started, ended))
         answers.clear_tokens(self.run, rows)
+        for item in outputs:
+            if type(item) is StoredBlob:
+                item.adopt()
         self.desk.order_all(answers.outputs(self.run, rows, outputs))
         self._ended(rows, now)
 

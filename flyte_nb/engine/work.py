@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 
 from flyte_nb.core.current import CURRENT, ActionFacts, Frame, RunnableTask, Submitter
@@ -27,7 +27,7 @@ TELL_AFTER_SECONDS = 0.02
 class ChunkWork:
     """A chunk at its place. Thread-safe."""
 
-    def __init__(self, command: SendChunk, submitter: Submitter, *, capture: bool) -> None:
+    def __init__(self, command: SendChunk, submitter: Submitter, *, capture: bool, store: Callable[[Item], Item] | None = None) -> None:
         self.command = command
         self.task: RunnableTask | None = None
         self.next_index = 0
@@ -35,6 +35,7 @@ class ChunkWork:
         self.facts: dict[int, ActionFacts] = {}
         self._submitter = submitter
         self._capture = capture
+        self._store = store
         self._lock = threading.Lock()
         self._open = len(command.rows)
         self._running: dict[int, float] = {}
@@ -87,7 +88,11 @@ class ChunkWork:
         except BaseException as error:  # noqa: BLE001 - packing runs user code
             self.fail(index, bodies.output_failure(error, worker), started)
         else:
-            self.succeed(index, item, started)
+            self.succeed(index, item if self._store is None else self._store(item), started)
+
+    def started_at(self, index: int, default: float) -> float:
+        """When an action that runs now was started."""
+        return self._running.get(index, default)
 
     def succeed(self, index: int, item: Item, started: float) -> None:
         """An action returned."""

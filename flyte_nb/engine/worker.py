@@ -20,7 +20,7 @@ from contextlib import contextmanager
 
 from flyte_nb.core.current import Frame, RunnableTask
 from flyte_nb.core.failure import Failure
-from flyte_nb.core.payloads import Blob, unpack
+from flyte_nb.core.payloads import Blob, Item, unpack
 from flyte_nb.engine import bodies
 from flyte_nb.engine.async_host import AsyncHost
 from flyte_nb.engine.commands import AnswerFailure, AnswerName, AnswerOutputs, Command, ForgetRun, SendChunk, SendTask, StopActions
@@ -45,14 +45,24 @@ class Agent:
         slots: sync bodies that run at once.
         send: sends a stimulus to the controller; thread-safe.
         capture: whether prints of bodies are kept with their actions.
+        store: puts large outputs where the kernel finds them.
     """
 
-    def __init__(self, agent: str, *, slots: int, send: Callable[[Stimulus], None], capture: bool = True) -> None:
+    def __init__(
+        self,
+        agent: str,
+        *,
+        slots: int,
+        send: Callable[[Stimulus], None],
+        capture: bool = True,
+        store: Callable[[Item], Item] | None = None,
+    ) -> None:
         self.agent = agent
         self.slots = slots
         self.caller = Caller(agent, send, self._lend_slot)
         self._send = send
         self._capture = capture
+        self._store = store
         self._tasks: dict[str, bytes | RunnableTask | Failure] = {}
         self._active: dict[int, ChunkWork] = {}
         self._queue: deque[ChunkWork] = deque()
@@ -95,7 +105,7 @@ class Agent:
             self.caller.forget_run(command.run)
 
     def _take_chunk(self, command: SendChunk) -> None:
-        work = ChunkWork(command, self.caller, capture=self._capture)
+        work = ChunkWork(command, self.caller, capture=self._capture, store=self._store)
         self._active[command.chunk] = work
         if command.is_async:
             self._host.add(work)
@@ -109,8 +119,23 @@ class Agent:
     async def _flush_for_ever(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
+            self._unclog()
             for work in list(self._active.values()):
                 self.flush(work)
+
+    def _unclog(self) -> None:
+        """Hand back what waits behind actions that turn out to be long: another worker may be free for it."""
+        now, clogged = time.time(), 0
+        for work, index in list(self._current.values()):
+            if now - work.started_at(index, now) > work.command.budget_seconds:
+                self._hand_back(work)
+                clogged += 1
+        if clogged and clogged >= self.slots and self._queue:
+            with self._ready:
+                waiting = list(self._queue)
+                self._queue.clear()
+            for work in waiting:
+                self._hand_back(work)
 
     def flush(self, work: ChunkWork) -> None:
         """Report what is new about a chunk."""

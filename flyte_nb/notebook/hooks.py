@@ -101,7 +101,7 @@ class Notebook:
         """Tell the user something under the cell that started the latest run (from any thread)."""
         outputs = list(self._outputs.values())
         output = outputs[-1][1] if outputs else CellOutput()
-        output.print_log("", line)
+        output.print_log("", f"{line}\n")
 
     def show(self, run: ShownRun) -> bool:
         """Show a run under the current cell, once a cell; returns whether this shell can show it at all."""

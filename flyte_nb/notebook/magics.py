@@ -53,6 +53,11 @@ class NotebookWorkspace(Protocol):
         """What `%flyte_config` shows: a dataclass."""
         ...
 
+    @property
+    def front(self) -> object:
+        """Where runs show themselves; connected to the shell around us on first use."""
+        ...
+
     def configure(self, **values: Any) -> None:
         """Change settings."""
         ...
@@ -87,9 +92,8 @@ def register(shell: Any, workspace: NotebookWorkspace) -> None:
     """
     magics = FlyteMagics(shell, workspace)
     shell.register_magics(magics)
-    for name, (method, values) in magics.completions().items():
-        completer = Completer(method.parser, values, shell.user_ns)
-        shell.set_hook("complete_command", completer, str_key=name)
+    Completer({name: (method.parser, values) for name, (method, values) in magics.completions().items()}, shell.user_ns).attach(shell)
+    _connected = workspace.front  # so that also a cell without runs is looked after
     if flag(NEST_VARIABLE):
         apply_nest()
 

@@ -10,12 +10,14 @@ import difflib
 import keyword
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from types import SimpleNamespace
 from typing import Any, Protocol, TypeVar, cast
 
 from IPython.core import magic
 from IPython.core import magic_arguments as ipython
+from IPython.core.completer import SimpleCompletion, completion_matcher
 from IPython.core.error import UsageError
+
+_MATCHER = "flyte_nb.options"
 
 #: What may follow an option or a magic, given the names in the notebook.
 Choices = Callable[[Mapping[str, Any]], Iterable[str]]
@@ -104,34 +106,54 @@ def variable_name(word: str) -> str:
 
 
 class Completer:
-    """Offers a magic's options, and the values that may follow them.
+    """Offers the options of magics, and the values that may follow them.
 
     Args:
-        parser: the magic's parser.
-        values: by option, or "" for what may follow the magic itself: what Tab offers there.
+        magics: by name with percent signs: the magic's parser, and by option (or "" for the magic itself) what Tab
+            offers after it.
         user_ns: names in the notebook.
     """
 
-    def __init__(self, parser: argparse.ArgumentParser, values: Mapping[str, Choices], user_ns: Mapping[str, Any]) -> None:
-        self._parser = parser
-        self._values = values
+    def __init__(self, magics: Mapping[str, tuple[argparse.ArgumentParser, Mapping[str, Choices]]], user_ns: Mapping[str, Any]) -> None:
+        self._magics = magics
         self._user_ns = user_ns
 
-    def __call__(self, _shell: object, event: SimpleNamespace) -> list[str]:
-        """What may stand at the cursor (an IPython completion hook)."""
-        words = event.text_until_cursor.split()
-        if event.symbol and words:
+    def attach(self, shell: Any) -> None:
+        """Register at a shell's completer, in place of an earlier registration.
+
+        A matcher of its own, because what a `complete_command` hook offers stands among Python names such as `--repr`.
+        """
+
+        @completion_matcher(identifier=_MATCHER, api_version=2)
+        def matcher(context: Any) -> Any:
+            return self._matches(context)
+
+        known = shell.Completer.custom_matchers
+        known[:] = [other for other in known if getattr(other, "matcher_identifier", "") != _MATCHER]
+        known.append(matcher)
+
+    def _matches(self, context: Any) -> dict[str, Any]:
+        line = context.full_text.split("\n")[context.cursor_line][: context.cursor_position]
+        found = [SimpleCompletion(text=text, type="param") for text in self.offer(line, context.token)]
+        return {"completions": found, "suppress": bool(found)}
+
+    def offer(self, line: str, token: str) -> list[str]:
+        """What may stand in place of the token that ends a line; nothing if it is no line of ours."""
+        words = line.split()
+        if not words or words[0] not in self._magics or line.rstrip() == words[0] == token:
+            return []
+        parser, values = self._magics[words[0]]
+        if token:
             words = words[:-1]
-        before = words[-1] if words else ""
-        if before.startswith("-") and self._takes_value(before):
-            return self._offer(self._values.get(before), event.symbol)
-        used = set(words)
-        options = [option for option in options_of(self._parser) if option.startswith("--") and option not in used]
-        placed = [] if event.symbol.startswith("-") else self._offer(self._values.get("" if len(words) <= 1 else before), event.symbol)
-        return placed or [option for option in options if option.startswith(event.symbol)]
+        before = words[-1]
+        if before.startswith("-") and _takes_value(parser, before):
+            return self._some(values.get(before), token)
+        placed = [] if token.startswith("-") else self._some(values.get("" if len(words) == 1 else before), token)
+        return placed or [option for option in options_of(parser) if option.startswith(token or "--") and option not in words]
 
-    def _takes_value(self, option: str) -> bool:
-        return any(option in action.option_strings and action.nargs != 0 for action in self._parser._actions)  # noqa: SLF001 - as above
-
-    def _offer(self, choices: Choices | None, start: str) -> list[str]:
+    def _some(self, choices: Choices | None, start: str) -> list[str]:
         return [choice for choice in choices(self._user_ns) if choice.startswith(start)] if choices is not None else []
+
+
+def _takes_value(parser: argparse.ArgumentParser, option: str) -> bool:
+    return any(option in action.option_strings and action.nargs != 0 for action in parser._actions)  # noqa: SLF001 - as above

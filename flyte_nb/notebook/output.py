@@ -29,11 +29,12 @@ class CellOutput:
         self._begun: dict[str, str] = {}
         self._lines = 0
         self._characters = 0
+        self._full = False
 
     @property
     def is_full(self) -> bool:
         """Whether nothing more will be shown."""
-        return self._lines >= MAX_LINES or self._characters >= MAX_CHARACTERS
+        return self._full
 
     def print_log(self, prefix: str, text: str) -> None:
         """Show what an action printed, each line after its prefix, as soon as the line is whole; from any thread."""
@@ -53,12 +54,13 @@ class CellOutput:
     def _show(self, prefix: str, lines: list[str]) -> None:
         shown = []
         for line in lines:
-            if self.is_full:
+            if self._full:
                 break
             shown.append(f"{prefix}{line}\n")
             self._lines += 1
             self._characters += len(shown[-1])
-            if self.is_full:
+            self._full = self._lines >= MAX_LINES or self._characters >= MAX_CHARACTERS
+            if self._full:
                 shown.append("[more was printed; it is kept with each action: run.action(name).logs]\n")
         if shown:
             # A copy: a context can be entered by one thread at a time.
@@ -70,4 +72,4 @@ class CellOutput:
         except UnicodeEncodeError:  # lone surrogates cannot be sent
             self._stream.write(text.encode("utf8", "replace").decode("utf8"))
         except ValueError:  # the stream was closed: nobody reads along any more
-            self._lines = MAX_LINES
+            self._full = True

@@ -1,22 +1,31 @@
 """Decides what is kept of runs that live in this process only: their folded states, in order of start.
 
+The newest runs are kept whoever asks for them; older ones for as long as somebody holds their handle, so that a
+thousand runs leave the kernel as it was.
+
 Must not know: engines, views.
 """
 
 from __future__ import annotations
 
 import threading
+import weakref
+from collections import deque
 from collections.abc import Sequence
 
 from flyte_nb.core.events import Event
 from flyte_nb.core.state import RunState
+
+#: Runs that are kept in any case.
+KEPT_RUNS = 100
 
 
 class MemoryStore:
     """Runs of this process. Thread-safe."""
 
     def __init__(self) -> None:
-        self._states: dict[str, RunState] = {}
+        self._states: weakref.WeakValueDictionary[str, RunState] = weakref.WeakValueDictionary()
+        self._newest: deque[RunState] = deque(maxlen=KEPT_RUNS)
         self._lock = threading.Lock()
 
     def add(self, state: RunState) -> None:
@@ -24,10 +33,12 @@ class MemoryStore:
         with self._lock:
             self._states.pop(state.name, None)
             self._states[state.name] = state
+            self._newest.append(state)
 
     def get(self, name: str) -> RunState | None:
         """A run by name."""
-        return self._states.get(name)
+        with self._lock:
+            return self._states.get(name)
 
     def names(self) -> list[str]:
         """All names, the latest last."""

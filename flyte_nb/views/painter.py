@@ -20,6 +20,8 @@ from typing import Protocol
 INTERVAL_SECONDS = 0.2
 #: A running clock moves once a second although nothing else does.
 IDLE_SECONDS = 1.0
+#: A paint that took long (thousands of groups) is followed by a rest this many times as long.
+REST_FACTOR = 4.0
 
 _log = logging.getLogger(__name__)
 
@@ -89,9 +91,10 @@ class Painter:
         while self._go_on():
             self._changed.wait(self._idle)
             self._changed.clear()
+            began = time.perf_counter()
             self.paint_all()
             if self._views:
-                time.sleep(self._interval)
+                time.sleep(max(self._interval, REST_FACTOR * (time.perf_counter() - began)))
 
     def _go_on(self) -> bool:
         with self._guard:

@@ -39,7 +39,7 @@ class Unpacker:
 
     def __call__(self, item: Item) -> Any:
         """The value of an item."""
-        if type(item) is not Blob:
+        if not isinstance(item, Blob):
             return item
         key = id(item)
         if key not in self._known:

@@ -67,6 +67,11 @@ class FakeWorkspace:
         self.facts: ClusterFacts | None = None
         self.calls: list[tuple[Any, ...]] = []
 
+    @property
+    def front(self) -> None:
+        """Remember that it was connected."""
+        self.calls.append(("front",))
+
     def configure(self, **values: Any) -> None:
         """Change settings."""
         self.settings = self.settings.with_values(**values)

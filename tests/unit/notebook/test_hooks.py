@@ -266,6 +266,19 @@ def test_a_print_that_comes_before_its_run_is_known_is_not_lost(
     assert capsys.readouterr().out == "[main a0] early\n"
 
 
+def test_what_the_user_is_told_appears_in_the_latest_run_s_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once, and without a label; before the first run, where it is said."""
+    Views(monkeypatch)
+    notebook, _ = connected(person=True)
+    notebook.say("before")
+    notebook.run_started(WaitedRun())
+    notebook.say("started a cluster")
+
+    assert capsys.readouterr().out == "before\nstarted a cluster\n"
+
+
 def test_prints_of_unknown_runs_are_not_kept_for_long() -> None:
     """A run of another kernel, or one that ended long ago."""
     notebook, _ = connected(person=True)
