@@ -304,7 +304,7 @@ def _error(state: RunState, row: int) -> errors.BaseRuntimeError | None:
     phase = state.phase_of(row)
     failure = state.failures.get(row)
     if failure is None and phase is ActionPhase.ABORTED:
-        reason = state.abort_reasons.get(row, "it was stopped")
+        reason = state.abort_reason(row) or "it was stopped"
         failure = Failure("user", "ActionAbortedError", f"Action {state.action_name(row)} was aborted: {reason}.")
     if failure is None:
         return None

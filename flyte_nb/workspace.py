@@ -242,14 +242,19 @@ class Workspace:
             custom_context=_context(custom_context),
             labels=_context(labels),
         )
+        front = self.front  # found out before anything can print
         try:
             state = self.runner.request(request, task)
         except RunRefusedError as error:
             raise ValueError(f"Run {request.run} cannot start: {error}.") from None
         self._store.add(state)
         run = Run(state, self)
-        if CURRENT.get() is None:
-            self.front.run_started(run)
+        try:
+            if CURRENT.get() is None:
+                front.run_started(run)
+        except KeyboardInterrupt:  # nobody has the handle yet
+            run.abort("interrupted by the user")
+            raise
         return run
 
     @contextmanager

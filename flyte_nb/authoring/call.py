@@ -134,7 +134,7 @@ class Call(_AnyCall):
         _set_class(self, StartedCall)
         return asyncio.Future.cancel(self, msg)
 
-    def add_done_callback(self, callback: Any, *, context: Context | None = None) -> None:  # noqa: ANN401
+    def add_done_callback(self, callback: Any, *, context: Context | None = None) -> None:
         """Start, and call back when the action has ended."""
         self._start()
         asyncio.Future.add_done_callback(self, callback, context=context)
@@ -145,14 +145,14 @@ class Call(_AnyCall):
 
     __iter__ = __await__
 
-    def send(self, value: object) -> Any:  # noqa: ANN401 - a coroutine's protocol
+    def send(self, value: object) -> Any:
         """Run to the next pause: somebody drives this by hand."""
         _set_class(self, DrivenCall)
         self._start()
         self._waiter = asyncio.Future.__await__(self)
         return DrivenCall.send(self, value)  # type: ignore[arg-type]  # its class was changed above
 
-    def throw(self, error: Any, *_rest: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
+    def throw(self, error: Any, *_rest: Any) -> Any:
         """Raise inside: it never becomes an action."""
         self.cancel()
         raise error
@@ -182,11 +182,11 @@ class DrivenCall(StartedCall):
 
     __slots__ = ()
 
-    def send(self, _value: object) -> Any:  # noqa: ANN401 - a coroutine's protocol
+    def send(self, _value: object) -> Any:
         """Run to the next pause."""
         return next(self._waiter)
 
-    def throw(self, error: Any, *rest: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
+    def throw(self, error: Any, *rest: Any) -> Any:
         """Raise inside: the caller gave up."""
         self.cancel()
         return self._waiter.throw(error, *rest)

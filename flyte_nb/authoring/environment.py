@@ -122,10 +122,10 @@ class TaskEnvironment:
         timeout: TimeoutType | None = 0,
         docs: str | None = None,
         report: bool = False,
-        **inert: Any,  # noqa: ANN401 - accepted for Flyte
+        **inert: Any,
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
-    def task(  # noqa: PLR0913 - Flyte's signature
+    def task(
         self,
         _func: Callable[P, R] | None = None,
         *,
@@ -191,7 +191,7 @@ class TaskEnvironment:
         if self.reusable is not None and self.pod_template is not None:
             raise ValueError("Cannot set pod_template when environment is reusable.")
 
-    def clone_with(self, name: str, **changes: Any) -> TaskEnvironment:  # noqa: ANN401 - any field
+    def clone_with(self, name: str, **changes: Any) -> TaskEnvironment:
         """The same settings under another name, without the tasks.
 
         Raises:

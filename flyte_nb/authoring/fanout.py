@@ -37,7 +37,7 @@ def set_enter_run(enter: EnterRun) -> None:
 class _Fan:
     """The calls of one map: how far they are bound, and which of them could not be."""
 
-    def __init__(self, target: Any, iterables: tuple[Iterable[Any], ...], concurrency: int) -> None:  # noqa: ANN401
+    def __init__(self, target: Any, iterables: tuple[Iterable[Any], ...], concurrency: int) -> None:
         self.task, self._prefix, self._keywords = _unwrap(target)
         _check_partial(target, self.task, self._prefix, self._keywords, len(iterables))
         self._rows: Iterator[tuple[Any, ...]] = zip(*iterables)  # noqa: B905 - the shortest wins, as in Flyte
@@ -90,7 +90,7 @@ class _Fan:
 
 
 def map_sync(
-    func: Any,  # noqa: ANN401 - a task, or a partial of one
+    func: Any,
     *iterables: Iterable[Any],
     group_name: str | None = None,
     concurrency: int = 0,
@@ -137,7 +137,7 @@ def map_sync(
 
 
 async def map_async(
-    func: Any,  # noqa: ANN401 - a task, or a partial of one
+    func: Any,
     *iterables: Iterable[Any],
     group_name: str | None = None,
     concurrency: int = 0,
@@ -208,7 +208,7 @@ def _checked(concurrency: int) -> int:
     return concurrency
 
 
-def _unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:  # noqa: ANN401
+def _unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:
     """The task, and what a partial has bound of it."""
     prefix: tuple[Any, ...] = ()
     keywords: dict[str, Any] = {}
@@ -222,7 +222,7 @@ def _unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any
 
 
 def _check_partial(
-    target: Any,  # noqa: ANN401 - a task, or a partial of one
+    target: Any,
     task: Task[..., Any],
     prefix: tuple[Any, ...],
     keywords: dict[str, Any],

@@ -8,32 +8,36 @@ Must not know: tasks; it looks at plain functions.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+from flyte_nb.core.labels import file_label, remember_label
 from flyte_nb.core.payloads import dumps
 
 #: Functions that are looked at, at most, when following what a function uses.
 MOST_FUNCTIONS = 200
 
 
-def sources_of(func: Callable[..., Any]) -> dict[str, list[str]]:
-    """Source lines by file name, of a function and of the functions that it uses, where no file holds them."""
-    found: dict[str, list[str]] = {}
+Sources = dict[str, tuple[str, list[str]]]
+
+def sources_of(func: Callable[..., Any]) -> Sources:
+    """Label and source lines by file name, of a function and of those that it uses, where no file holds them."""
+    found: Sources = {}
     for used in _used_functions(func):
         name = used.__code__.co_filename
         if name not in found and not Path(name).is_file():
             lines = linecache.getlines(name, used.__globals__)
             if lines:
-                found[name] = lines
+                found[name] = (file_label(name), lines)
     return found
 
 
-def remember(found: Mapping[str, list[str]]) -> None:
-    """Make source lines known to tracebacks and to `inspect` in this process."""
-    for name, lines in found.items():
+def remember(found: Sources) -> None:
+    """Make source lines and labels known to tracebacks and to `inspect` in this process."""
+    for name, (label, lines) in found.items():
+        remember_label(name, label)
         linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
 
 

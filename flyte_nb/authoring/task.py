@@ -167,7 +167,7 @@ class Task(Generic[P, R]):
             return self._call_later(args, kwargs)  # type: ignore[return-value]  # a coroutine, as the function's own
         return Call(self, args, kwargs, loop)  # type: ignore[return-value]  # passes for a coroutine
 
-    async def _call_later(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    async def _call_later(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """A call made where no loop of ours runs: it is submitted on the loop that drives it."""
         call = Call(self, args, kwargs, asyncio.get_running_loop())
         return await call
@@ -179,7 +179,7 @@ class Task(Generic[P, R]):
             return self._aio_later(args, kwargs)
         return Call(self, args, kwargs, loop)  # type: ignore[return-value]  # passes for a coroutine
 
-    async def _aio_later(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    async def _aio_later(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if CURRENT.get() is not None:
             return await self._call_later(args, kwargs)
         value = self.func(*args, **kwargs)
@@ -280,7 +280,7 @@ class Task(Generic[P, R]):
         self.__wrapped__ = self.func
 
     # ------------------------------------------------------------------ variants
-    def override(  # noqa: PLR0913 - Flyte's signature
+    def override(
         self,
         *,
         short_name: str | None = None,
@@ -290,7 +290,7 @@ class Task(Generic[P, R]):
         timeout: TimeoutType | None = None,
         reusable: ReusePolicy | str | None = None,
         env_vars: Mapping[str, str] | None = None,
-        **inert: Any,  # noqa: ANN401 - accepted for Flyte
+        **inert: Any,
     ) -> Task[P, R]:
         """The same task with other settings. A falsy value keeps what the task has (Flyte 2's rule).
 

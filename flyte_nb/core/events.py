@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
@@ -22,6 +23,43 @@ FORMAT_VERSION = 1
 
 Rows = Sequence[int]
 Inputs = tuple[Item, ...]
+#: What a row of a run is a call of: a task, a traced function, or a condition that somebody answers.
+TaskKind = Literal["task", "trace", "condition"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFacts:
+    """How results of a task are reused: "auto" reads and stores, "override" only stores, "disable" does neither.
+
+    Attributes:
+        serialize: of several equal calls at one time one runs, and the others take its result.
+        max_age_seconds: how old a result may be.
+        ignored: positions of the inputs that do not count.
+    """
+
+    behavior: str = "disable"
+    serialize: bool = False
+    max_age_seconds: float | None = None
+    ignored: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What holds for all actions of a run.
+
+    Attributes:
+        env_vars: environment variables around the bodies.
+        disable_cache: results are neither read from the cache nor stored in it.
+        overwrite_cache: results are computed and stored.
+        raw_data_path: the folder for files of the run.
+        max_concurrency: most actions under way for one caller; 0 is no limit.
+    """
+
+    env_vars: tuple[tuple[str, str], ...] = ()
+    disable_cache: bool = False
+    overwrite_cache: bool = False
+    raw_data_path: str = ""
+    max_concurrency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +74,9 @@ class TaskFacts:
         is_async: whether the body is an `async def`.
         on_cluster: a root of this task runs on the cluster although it is async (its environment asks for resources).
         concurrency: most actions of it that may run at once on one worker; 0 is no limit.
+        kind: a task, or what is recorded beside tasks.
+        code: digest of its code, which is part of the names of its actions.
+        cache: how its results are reused.
     """
 
     key: str
@@ -49,6 +90,9 @@ class TaskFacts:
     timeout: Timeout = Timeout()
     resources: Resources = Resources()
     concurrency: int = 0
+    kind: TaskKind = "task"
+    code: str = ""
+    cache: CacheFacts = CacheFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +105,7 @@ class RunStarted:
     at: float
     custom_context: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    settings: RunSettings = RunSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +149,25 @@ class ActionsSucceeded:
     outputs: Sequence[Item]
     started: array[float]
     ended: array[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsReused:
+    """Actions ended well without running: an earlier result was taken."""
+
+    run: str
+    rows: Rows
+    outputs: Sequence[Item]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionPaused:
+    """A running action waits for somebody's answer."""
+
+    run: str
+    row: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +224,27 @@ class LogWritten:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReportWritten:
+    """An attempt wrote its report: HTML by tab, all of it."""
+
+    run: str
+    row: int
+    tabs: tuple[tuple[str, str], ...]
+
+
 Event = (
     RunStarted
     | TaskDeclared
     | ActionsCalled
     | AttemptsStarted
     | ActionsSucceeded
+    | ActionsReused
+    | ActionPaused
     | AttemptFailed
     | ActionFailed
     | AttemptsLost
     | ActionsAborted
     | LogWritten
+    | ReportWritten
 )

@@ -33,4 +33,4 @@ def run_name(entropy: bytes) -> str:
 def action_name(parent: str, inputs_hash: str, task_identity: str, sequence: int, group: str) -> str:
     """The deterministic name of a child action; `sequence` counts identical calls of one parent from 1."""
     text = f"{parent}-{inputs_hash}-{task_identity}-{sequence}" + (f"-{group}" if group else "")
-    return base36(int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "big"))
+    return base36(int.from_bytes(hashlib.md5(text.encode("utf8", "surrogatepass"), usedforsecurity=False).digest(), "big"))

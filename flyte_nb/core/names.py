@@ -12,7 +12,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flyte_nb.core import ids
-from flyte_nb.core.payloads import digest
+from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.hashing import digest
 
 if TYPE_CHECKING:  # the state owns its index; the index only needs the state's shape
     from flyte_nb.core.state import RunState
@@ -61,7 +62,7 @@ class NameIndex:
         upto = self._upto.get(parent, 0)
         for children in state.children[parent]:
             for child in range(max(children.start, upto), min(children.stop, row + 1)):
-                task, group = state.task_of(child).name, state.group_of(child)
+                task, group = identity(state.task_of(child)), state.group_of(child)
                 hashed = inputs_hash(state, child)
                 seen[task, hashed, group] += 1
                 sequence = seen[task, hashed, group]
@@ -71,6 +72,16 @@ class NameIndex:
         self._upto[parent] = max(upto, row + 1)
 
 
+def identity(task: TaskFacts) -> str:
+    """What a task counts as in names: its name and its code, so that an edited task makes new actions."""
+    return f"{task.name}@{task.code}" if task.code else task.name
+
+
 def inputs_hash(state: RunState, row: int) -> str:
-    """A hash of an action's inputs."""
-    return ":".join(digest(item) for item in state.inputs(row))
+    """A hash of an action's inputs; those that the task's cache ignores are left out."""
+    return hash_of_inputs(state.inputs(row), state.task_of(row).cache.ignored)
+
+
+def hash_of_inputs(inputs: Inputs, ignored: tuple[int, ...] = ()) -> str:
+    """A hash of inputs, the same for equal ones."""
+    return ":".join(digest(item) for place, item in enumerate(inputs) if place not in ignored)

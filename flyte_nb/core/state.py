@@ -20,8 +20,10 @@ from typing import Any
 
 from flyte_nb.core.events import (
     ActionFailed,
+    ActionPaused,
     ActionsAborted,
     ActionsCalled,
+    ActionsReused,
     ActionsSucceeded,
     AttemptFailed,
     AttemptsLost,
@@ -29,6 +31,7 @@ from flyte_nb.core.events import (
     Event,
     Inputs,
     LogWritten,
+    ReportWritten,
     Rows,
     RunStarted,
     TaskDeclared,
@@ -46,6 +49,7 @@ ABORTED, TIMED_OUT = CODE[ActionPhase.ABORTED], CODE[ActionPhase.TIMED_OUT]
 #: The pace of a run is read from this many samples, at least this many seconds apart.
 PACE_SAMPLES, PACE_GAP_SECONDS = 24, 0.5
 
+_MOST_REASONS = 256
 #: Characters of printed text that are kept of one action; what is over is dropped and said so.
 LOG_LIMIT = 100_000
 _CUT = "\n[... output cut: more than 100,000 characters]\n"
@@ -96,6 +100,9 @@ class RunState:
         self.root = started.task
         self.custom_context = started.custom_context
         self.labels = started.labels
+        self.settings = started.settings
+        self.reused: set[int] = set()
+        self.reports: dict[int, dict[str, str]] = {}
         self.started_at = started.at
         self.ended_at: float | None = None
         self.tasks: list[TaskFacts] = [started.task]
@@ -110,7 +117,8 @@ class RunState:
         self.started_ats = array("d")
         self.ended_ats = array("d")
         self.failures: dict[int, Failure] = {}
-        self.abort_reasons: dict[int, str] = {}
+        self.reasons: list[str] = [""]
+        self.reason_ids = bytearray()
         self.past: dict[int, list[AttemptRecord]] = {}
         self.children: dict[int, list[range]] = {}
         self.totals = [0] * len(PHASES)
@@ -153,6 +161,7 @@ class RunState:
         self._inputs.extend(inputs)
         self._outputs.extend([None] * count)
         self.phases.extend(bytes((QUEUED,)) * count)
+        self.reason_ids.extend(bytes(count))
         self.nodes[node_id].counts[QUEUED] += count
         self.totals[QUEUED] += count
         return range(lo, lo + count)
@@ -186,9 +195,8 @@ class RunState:
         refused = [row for row in rows if not ALLOWED[self.phases[row]][to]]
         if refused:  # before the first is moved: a refused event changes nothing
             row = refused[0]
-            raise InvalidTransition(
-                f"run {self.name}: action {row} cannot go from {self.phase_of(row)} to {PHASES[to]}. Its story:\n" + "\n".join(self.story(row))
-            )
+            story = "\n".join(self.story(row))
+            raise InvalidTransition(f"run {self.name}: action {row} cannot go from {self.phase_of(row)} to {PHASES[to]}. Its story:\n{story}")
         moves: Counter[tuple[int, int]] = Counter()
         for row in rows:
             moves[self.node_ids[row], self.phases[row]] += 1
@@ -253,6 +261,22 @@ class RunState:
             self._outputs[row] = output
             self._spent(row)
 
+    def _reused(self, event: ActionsReused) -> None:
+        """Taken from the cache: no attempt was made, and it took no time."""
+        self._move(event.rows, SUCCEEDED)
+        self.reused.update(event.rows)
+        for row, output in zip(event.rows, event.outputs, strict=True):
+            self.started_ats[row] = self.ended_ats[row] = event.at
+            self._outputs[row] = output
+            self._spent(row)
+        self._after_end(event.rows)
+
+    def _paused(self, event: ActionPaused) -> None:
+        self._move((event.row,), CODE[ActionPhase.PAUSED])
+
+    def _report(self, event: ReportWritten) -> None:
+        self.reports[event.row] = dict(event.tabs)
+
     def _start_unless_told(self, row: int, worker: int, began: float) -> None:
         """Record the start of an attempt whose end comes without an `AttemptsStarted` before it."""
         if self.started_ats[row] == 0.0:
@@ -305,16 +329,23 @@ class RunState:
 
     def _aborted(self, event: ActionsAborted) -> None:
         self._move(event.rows, ABORTED)
+        reason = self._reason(event.reason)
         for row in event.rows:
+            self.reason_ids[row] = reason
             self.ended_ats[row] = event.at
             if self.started_ats[row]:
                 self._close_attempt(row, event.at, "aborted", event.reason)
                 self._spent(row)
         if event.rows:
-            self.abort_reasons[event.rows[0]] = event.reason
             last = self.nodes[self.node_ids[event.rows[-1]]]
             last.last_ended_at = max(last.last_ended_at, event.at)
         self._after_end(event.rows)
+
+    def _reason(self, reason: str) -> int:
+        """The id of a reason for aborts; one byte, so reasons beyond 255 share the last id."""
+        if reason not in self.reasons and len(self.reasons) < _MOST_REASONS:
+            self.reasons.append(reason)
+        return self.reasons.index(reason) if reason in self.reasons else _MOST_REASONS - 1
 
     def _log(self, event: LogWritten) -> None:
         size = self._log_sizes.get(event.row, 0)
@@ -401,6 +432,10 @@ class RunState:
         """The item that an action returned (None unless it succeeded)."""
         return self._outputs[row]
 
+    def abort_reason(self, row: int) -> str:
+        """Why an action was aborted; empty if it was not."""
+        return self.reasons[self.reason_ids[row]]
+
     def logs(self, row: int) -> str:
         """What an action printed, at most `LOG_LIMIT` characters."""
         return "".join(self._logs.get(row, ()))
@@ -464,7 +499,7 @@ class RunState:
         _hold(row == 0 or self.parent_of(row) < row, f"row {row} comes after its parent")
         _hold((code in TERMINAL_CODES) == (self.ended_ats[row] > 0), f"row {row} has an end exactly when terminal")
         _hold((code in {FAILED, TIMED_OUT}) == (row in self.failures), f"row {row} has a failure exactly when it failed")
-        if code in {RUNNING, SUCCEEDED}:
+        if code in {RUNNING, SUCCEEDED} and row not in self.reused:
             _hold(self.started_ats[row] > 0 and self.attempts[row] > 0, f"row {row} has a start")
         _hold(len(self.past.get(row, ())) <= self.attempts[row] + 1, f"row {row} has no more endings than attempts")
 
@@ -479,11 +514,14 @@ _APPLY: dict[type, Callable[[RunState, Any], None]] = {
     ActionsCalled: RunState._called,
     AttemptsStarted: RunState._started,
     ActionsSucceeded: RunState._succeeded,
+    ActionsReused: RunState._reused,
+    ActionPaused: RunState._paused,
     AttemptFailed: RunState._attempt_failed,
     ActionFailed: RunState._failed,
     AttemptsLost: RunState._lost,
     ActionsAborted: RunState._aborted,
     LogWritten: RunState._log,
+    ReportWritten: RunState._report,
 }
 
 __all__ = ["AttemptRecord", "InvalidTransition", "Node", "RunState"]

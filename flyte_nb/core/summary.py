@@ -110,7 +110,7 @@ def summarise(state: RunState, now: float, *, workers: int = 0, slots: int = 0, 
         groups=tuple(groups[:MAX_GROUPS]),
         groups_total=len(groups),
         failures=_failures(state),
-        failure_causes_total=len(state.causes),
+        failure_causes_total=sum(cause.first_row != 0 for cause in state.causes.values()),
         workers=workers,
         slots=slots,
         slots_in_use=slots_in_use,
@@ -141,12 +141,12 @@ def _eta(remaining: int, ended: int, rate: float | None) -> tuple[float, float] 
 
 
 def _groups(state: RunState, now: float) -> list[GroupSummary]:
-    """Groups with failures first, then in the order of their first call."""
+    """Groups with failures first, then those that go on; otherwise in the order of their first call."""
     merged: dict[tuple[int, int], list[Node]] = {}
     for node in state.nodes[1:]:
         merged.setdefault((node.parent, node.group), []).append(node)
     summaries = [_group(state, parent, state.groups[group], nodes, now) for (parent, group), nodes in merged.items()]
-    summaries.sort(key=lambda group: not group.failed)
+    summaries.sort(key=lambda group: (not group.failed, group.ended == group.total))
     return summaries
 
 
@@ -183,4 +183,4 @@ def _message(state: RunState) -> str:
     """Why a run did not succeed, in one line."""
     if 0 in state.failures:
         return state.failures[0].headline()
-    return state.abort_reasons.get(0, "")
+    return state.abort_reason(0)

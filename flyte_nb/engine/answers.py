@@ -62,6 +62,17 @@ def lost_failure(worker: str, reason: str, losses: int) -> Failure:
     )
 
 
+def unknown_task_failure(key: str) -> Failure:
+    """The failure of a call whose task nobody offered."""
+    return Failure("system", "TaskMissingError", f"The kernel was not told of the task with key {key}.", retryable=False)
+
+
+def defect_failure(error: BaseException) -> Failure:
+    """The failure of a run that a defect of the engine ends."""
+    text = f"flyte_nb itself failed, which is a defect of it, not of the task: {type(error).__name__}: {error}. The log has the details."
+    return Failure("system", "EngineError", text, retryable=False)
+
+
 def accepted(run: RunRecord, chunk: Chunk, report: ChunkReport) -> tuple[Rows, Sequence[Item], array[float], array[float]]:
     """The reported successes that count: those of actions that this chunk still holds."""
     indices, rows = report.indices, chunk.rows
@@ -118,6 +129,12 @@ def failure(run: RunRecord, row: int, reason: Failure) -> Iterator[AnswerFailure
     place, port, seq = run.port_of(row)
     if place:
         yield AnswerFailure(place, port, seq, reason, whereabouts(run, row))
+
+
+def plain_failure(run: RunRecord, row: int, reason: Failure) -> AnswerFailure:
+    """A failure for the port that waits for an action, without a look at the run's state."""
+    place, port, seq = run.port_of(row)
+    return AnswerFailure(place, port, seq, reason, (run.state.name, "", "", "", ""))
 
 
 def refuse(call: Called, reason: Failure) -> Iterator[AnswerFailure]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flyte_nb import errors
 from flyte_nb.core.failure import Failure, FailureKind
+from flyte_nb.core.labels import file_label
 from flyte_nb.core.payloads import dumps
 
 _OWN = str(Path(__file__).resolve().parents[1])
@@ -76,6 +77,8 @@ def _leave_out_ours(shown: traceback.TracebackException) -> None:
         if part is None:
             continue
         part.stack[:] = [frame for frame in part.stack if not frame.filename.startswith((_OWN, _ASYNCIO))]
+        for frame in part.stack:
+            frame.filename = file_label(frame.filename)
         waiting += [part.__cause__, part.__context__, *(part.exceptions or ())]
 
 

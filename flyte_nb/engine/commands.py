@@ -128,6 +128,14 @@ class RefuseRun:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReportDefect:
+    """Say loudly that the engine itself failed; the runs that it concerns have been ended."""
+
+    runs: str
+    traceback: str
+
+
 Command = (
     SendTask
     | SendChunk
@@ -140,4 +148,5 @@ Command = (
     | RecordEvent
     | AnnounceEnd
     | RefuseRun
+    | ReportDefect
 )

@@ -14,13 +14,14 @@ Must not know: threads, asyncio, Dask, the clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flyte_nb.core.events import RunStarted
 from flyte_nb.core.state import RunState
 from flyte_nb.engine import answers
-from flyte_nb.engine.commands import AnswerName, Command, RecordEvent, RefuseRun
+from flyte_nb.engine.commands import AnswerName, Command, RecordEvent, RefuseRun, ReportDefect
 from flyte_nb.engine.desk import Desk
 from flyte_nb.engine.records import AgentRecord, Chunk, RunRecord
 from flyte_nb.engine.run_control import RunControl
@@ -72,10 +73,34 @@ class Controller:
             now: UTC seconds.
         """
         for stimulus in stimuli:
-            self._handlers[type(stimulus)](stimulus, now)
-        self.desk.run_timers(now)
-        self.desk.order_all(self.placement.dispatch([control.run for control in self.runs.values()], now))
+            try:
+                self._handlers[type(stimulus)](stimulus, now)
+            except Exception as error:  # noqa: BLE001 - told to the run that it concerns
+                self._give_up(self._run_of(stimulus), error, now)
+        for run, action in self.desk.due_timers(now):
+            try:
+                action(now)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._give_up([run], error, now)
+        try:
+            self.desk.order_all(self.placement.dispatch([control.run for control in self.runs.values()], now))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._give_up(list(self.runs), error, now)
         return self.desk.take_orders()
+
+    def _run_of(self, stimulus: Stimulus) -> list[str]:
+        """The run that a stimulus is about; all runs if it cannot be told."""
+        chunk = self.placement.chunks.get(getattr(stimulus, "chunk", 0))
+        run = getattr(stimulus, "run", "") or (chunk.run if chunk is not None else "")
+        return [run] if run else list(self.runs)
+
+    def _give_up(self, runs: Sequence[str], error: Exception, now: float) -> None:
+        """A defect of ours: it is reported, and the runs that it concerns end with it. None is left to wait for ever."""
+        self.desk.order(ReportDefect(", ".join(runs), "".join(traceback.format_exception(error))))
+        for run in runs:
+            control = self.runs.get(run)
+            if control is not None:
+                control.give_up(error, now)
 
     @property
     def wake_at(self) -> float | None:
@@ -85,6 +110,10 @@ class Controller:
     def forget(self, name: str) -> None:
         """Drop a run that has ended; its state lives on with whoever holds it."""
         self.runs.pop(name, None)
+        self.desk.forget(name)
+        for chunk in self.placement.chunks.values():
+            if chunk.run == name:
+                chunk.run = ""  # what is still said of it concerns nobody, least of all a later run of this name
 
     # ------------------------------------------------------------------ runs and calls
     def _run_requested(self, stimulus: RunRequested, now: float) -> None:
@@ -117,16 +146,18 @@ class Controller:
 
     def _name_asked(self, stimulus: NameAsked, _now: float) -> None:
         control = self.runs.get(stimulus.run)
-        name = control.state.action_name(stimulus.row) if control is not None else ""
+        known = control is not None and stimulus.row < control.state.count  # not so for a left-over of an earlier run
+        name = control.state.action_name(stimulus.row) if control is not None and known else ""
         self.desk.order(AnswerName(stimulus.place, stimulus.port, name))
 
     def _abort_requested(self, stimulus: AbortRequested, now: float) -> None:
         control = self.runs.get(stimulus.run)
-        if control is not None:
+        if control is not None and stimulus.row < control.state.count:
             control.stop([stimulus.row], stimulus.reason, now)
 
     # ------------------------------------------------------------------ workers
-    def _agent_joined(self, stimulus: AgentJoined, _now: float) -> None:
+    def _agent_joined(self, stimulus: AgentJoined, now: float) -> None:
+        self._agent_lost(AgentLost(stimulus.agent, "it connected again"), now)  # if it was known: it knows nothing any more
         self.placement.agents[stimulus.agent] = AgentRecord(stimulus.agent, stimulus.name, stimulus.pid, stimulus.slots, stimulus.ours)
 
     def _agent_lost(self, stimulus: AgentLost, now: float) -> None:
@@ -139,7 +170,7 @@ class Controller:
                 chunk.lane.in_flight.pop(agent.agent, None)
             control = self.runs.get(chunk.run)
             if control is not None:
-                control.chunk_lost(chunk, agent.name, stimulus.reason, now)
+                control.chunk_lost(chunk, agent.name, stimulus.reason, now, blameless=agent.condemned)
 
     def _slot_yielded(self, stimulus: SlotYielded, _now: float) -> None:
         chunk = self.placement.chunks.get(stimulus.chunk)
@@ -160,11 +191,13 @@ class Controller:
         if chunk is None:
             return
         control = self.runs.get(chunk.run)
-        if control is not None:
-            control.reported(chunk, report, now)
-        self._learn(chunk, report)
-        if report.finished:
-            self._chunk_finished(chunk)
+        try:
+            if control is not None:
+                control.reported(chunk, report, now)
+        finally:
+            self._learn(chunk, report)
+            if report.finished:
+                self._chunk_finished(chunk)
 
     def _learn(self, chunk: Chunk, report: ChunkReport) -> None:
         ended = len(report.indices) + len(report.failed) + len(report.stopped) + len(report.returned)

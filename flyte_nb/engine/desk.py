@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from flyte_nb.engine.commands import Command
 from flyte_nb.engine.lanes import Pace
@@ -25,7 +25,8 @@ class Desk:
         self.grace_seconds = grace_seconds
         self.placement = Placement()
         self._paces: dict[str, Pace] = {}
-        self._timers: list[tuple[float, int, Callable[[float], None]]] = []
+        self._timers: list[tuple[float, int, str]] = []
+        self._timed: dict[str, dict[int, Callable[[float], None]]] = {}
         self._timer_ids = itertools.count()
         self._out: list[Command] = []
 
@@ -46,14 +47,23 @@ class Desk:
         """What was learnt of a task, in this run or an earlier one."""
         return self._paces.setdefault(task, Pace())
 
-    def at(self, when: float, action: Callable[[float], None]) -> None:
-        """Have `action(now)` called when the time has come."""
-        heapq.heappush(self._timers, (when, next(self._timer_ids), action))
+    def at(self, when: float, run: str, action: Callable[[float], None]) -> None:
+        """Have `action(now)` called when the time has come, unless the run is forgotten by then."""
+        timer = next(self._timer_ids)
+        self._timed.setdefault(run, {})[timer] = action
+        heapq.heappush(self._timers, (when, timer, run))
 
-    def run_timers(self, now: float) -> None:
-        """Call what is due."""
+    def due_timers(self, now: float) -> Iterator[tuple[str, Callable[[float], None]]]:
+        """What is due: (run, action). An action may set timers that are due at once."""
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2](now)
+            _when, timer, run = heapq.heappop(self._timers)
+            action = self._timed.get(run, {}).pop(timer, None)
+            if action is not None:
+                yield run, action
+
+    def forget(self, run: str) -> None:
+        """Drop a run's timers: one of an hour would keep the run for that hour."""
+        self._timed.pop(run, None)
 
     @property
     def wake_at(self) -> float | None:

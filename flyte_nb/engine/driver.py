@@ -9,10 +9,12 @@ Must not know: workers.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flyte_nb.core.current import CURRENT, ActionFacts, Frame, RunnableTask
@@ -21,6 +23,11 @@ from flyte_nb.engine.commands import SendChunk, StopActions
 from flyte_nb.engine.driver_loop import make_loop
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.stimuli import KERNEL, ChunkReport, Stimulus
+
+
+logger = logging.getLogger("flyte_nb")
+#: How long what a body left on its loop has to end.
+CLOSE_SECONDS = 1.0
 
 
 class DriverHost:
@@ -108,7 +115,7 @@ class _Driver:
             return ChunkReport(chunk, failed=[(0, failure, started, time.time())], finished=True)
         try:
             item = self._task.pack_output(value)
-        except Exception as error:  # noqa: BLE001 - packing runs user code
+        except BaseException as error:  # noqa: BLE001 - packing runs user code
             failure = bodies.output_failure(error, KERNEL)
             return ChunkReport(chunk, failed=[(0, failure, started, time.time())], finished=True)
         ends = (array("d", (started,)), array("d", (time.time(),)))
@@ -135,8 +142,9 @@ class _Driver:
         self._stopped = True
         self._facts.refusal = "the run was aborted"
         body = self._body
-        if body is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(body.cancel)
+        if body is not None:
+            with suppress(RuntimeError):  # the loop is closed: the body has ended
+                self._loop.call_soon_threadsafe(body.cancel)
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
@@ -146,8 +154,10 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=1.0))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_SECONDS))
+        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), CLOSE_SECONDS))
+    except BaseException as error:  # noqa: BLE001 - what the user left there may raise anything; the body's own end is known
+        logger.warning("flyte_nb: what a driver left behind on its loop ended with %s: %s", type(error).__name__, error)
     finally:
         asyncio.set_event_loop(None)
         loop.close()

@@ -28,14 +28,19 @@ PROBE_ROWS = 8
 WINDOW_ROWS = 1_000
 #: The same while nothing is known.
 WINDOW_PROBE_ROWS = 32
-#: Weight of the newest measurement.
-_NEW = 0.5
+#: Weight of the newest measurement, and what it may be at most: so many times the estimate, plus this.
+_NEW, _MOST_GROWTH, _LEAST_SECONDS = 0.5, 3.0, 1e-4
 
 
 @dataclass(slots=True)
 class Pace:
-    """What was learnt of a task: seconds an action lasts, seconds that its code computes without a pause, and whether
-    its sync body waits for children (then its actions travel alone: a waiting one would hold up the others)."""
+    """What was learnt of a task.
+
+    Attributes:
+        seconds: how long an action lasts.
+        step_seconds: how long its code computes without a pause.
+        calls_others: its sync body waits for children; then its actions travel alone: a waiting one would hold up the others.
+    """
 
     seconds: float | None = None
     step_seconds: float | None = None
@@ -53,7 +58,8 @@ class Pace:
 
 
 def _blend(old: float | None, new: float) -> float:
-    return new if old is None else old * (1 - _NEW) + new * _NEW
+    """The next estimate. One report can at most double it: a single long action says little about the next ones."""
+    return new if old is None else old * (1 - _NEW) + min(new, _MOST_GROWTH * old + _LEAST_SECONDS) * _NEW
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ class Lane:
     """Queued actions of one task at one depth: ranges where rows are adjacent, lists where they are not.
 
     `in_flight` counts async actions by worker: parents that wait for children must not use up the children's window.
+    `last_chunk` is the newest chunk that was made of it: among lanes of one depth, the one served longest ago is next.
     """
 
     run: str
@@ -71,6 +78,7 @@ class Lane:
     concurrency: int = 0
     pace: Pace = field(default_factory=Pace)
     count: int = 0
+    last_chunk: int = 0
     in_flight: Counter[str] = field(default_factory=Counter)
     _pieces: deque[Sequence[int]] = field(default_factory=deque)
     _alone: deque[Sequence[int]] = field(default_factory=deque)
@@ -99,18 +107,29 @@ class Lane:
                 self.count += len(half)
 
     def take(self, most: int, wanted: Callable[[int], bool] | None = None) -> Sequence[int]:
-        """Take up to `most` rows off the queue; rows that are not `wanted` any more are dropped."""
+        """Take up to `most` rows off the queue, none if there are none; rows that are not `wanted` any more are dropped."""
+        while True:
+            taken = self._take(most)
+            if wanted is None:
+                return taken
+            kept = [row for row in taken if wanted(row)]
+            if len(kept) == len(taken):  # then it may be a range
+                return taken
+            if kept or not self.count:
+                return kept
+
+    def _take(self, most: int) -> Sequence[int]:
         if self._alone:
             piece = self._alone.popleft()
             self.count -= len(piece)
-            return piece if wanted is None else [row for row in piece if wanted(row)]
+            return piece
         first = self._cut(most)
         if len(first) < most and self._pieces:
             taken = list(first)
             while self._pieces and len(taken) < most:
                 taken.extend(self._cut(most - len(taken)))
             first = taken
-        return first if wanted is None else [row for row in first if wanted(row)]
+        return first
 
     def _cut(self, most: int) -> Sequence[int]:
         if not self._pieces:

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from flyte_nb.core.phases import CODE, ActionPhase
 from flyte_nb.engine.commands import Command, SendChunk, SendTask
 from flyte_nb.engine.lanes import BUDGET_SECONDS, TARGET_SECONDS, Lane, async_rows, sync_rows
 from flyte_nb.engine.records import AgentRecord, Chunk, RunRecord
 
 #: A slot gets its second chunk only of tasks whose actions are shorter than this: a long one would only wait there.
 PREFETCH_BELOW_SECONDS = TARGET_SECONDS / 2
+
+
+_ABORTED = CODE[ActionPhase.ABORTED]
 
 
 class Placement:
@@ -48,7 +52,7 @@ class Placement:
         lanes = [(lane, run) for run in runs for lane in run.lanes.values() if lane.count]
         if not lanes or not agents:
             return []
-        lanes.sort(key=lambda pair: -pair[0].depth)
+        lanes.sort(key=lambda pair: (-pair[0].depth, pair[0].last_chunk))
         commands: list[Command] = []
         for lane, run in lanes:
             if lane.is_async:
@@ -88,12 +92,14 @@ class Placement:
 
     def _send(self, lane: Lane, run: RunRecord, agent: AgentRecord, most: int, now: float, commands: list[Command]) -> None:
         state = run.state
-        wanted = (lambda row: row not in run.stopping and not state.phases[row]) if run.stopping else None
+        # Rows that were aborted while they were queued are still in their lane.
+        wanted = (lambda row: not state.phases[row]) if state.totals[_ABORTED] else None
         rows = lane.take(most, wanted)
         if not len(rows):
             return
         chunk = self.new_chunk(state.name, lane, agent.agent, rows, now, is_async=lane.is_async)
         agent.chunks[chunk.id] = chunk
+        lane.last_chunk = chunk.id
         if lane.is_async:
             agent.async_rows += len(rows)
             lane.in_flight[agent.agent] += len(rows)

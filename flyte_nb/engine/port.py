@@ -13,7 +13,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,7 +60,7 @@ class Caller:
         self._mailboxes: dict[int, Mailbox] = {}
         self._loops: dict[asyncio.AbstractEventLoop, _LoopPort] = {}
         self._offered: dict[str, dict[str, object]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._offering = threading.Lock(), threading.Lock()
 
     def open(self, mailbox: Mailbox) -> int:
         """Register a mailbox; returns its port number."""
@@ -108,15 +108,19 @@ class Caller:
     def offer(self, run: str, task: RunnableTask) -> None:
         """Make sure that the controller knows a task before it is called."""
         known = self._offered.setdefault(run, {})
-        if task.facts.key not in known:
-            known[task.facts.key] = task
-            self.post(TaskOffered(run, task.facts, task.pickled()))
+        if task.facts.key in known:
+            return
+        with self._offering:  # nobody may call the task before the controller has been told of it
+            if task.facts.key not in known:
+                self.post(TaskOffered(run, task.facts, task.pickled()))
+                known[task.facts.key] = task
 
     def forget_run(self, run: str) -> None:
         """Drop what is kept for a run."""
         self._offered.pop(run, None)
-        for loop in [loop for loop in self._loops if loop.is_closed()]:
-            self.close_port(self._loops.pop(loop).port)
+        with self._lock:
+            for loop in [loop for loop in self._loops if loop.is_closed()]:
+                self.close_port(self._loops.pop(loop).port)
 
     @contextmanager
     def waiting(self, frame: Frame) -> Iterator[None]:
@@ -192,7 +196,9 @@ class _LoopPort:
             caller.offer(frame.action.run, batch.task)
         except Exception as error:  # noqa: BLE001 - a task that cannot be pickled is told to those who called it
             for seq in range(batch.first_seq, batch.first_seq + len(batch.inputs)):
-                self._waiting.pop(seq).fail_here(error)
+                call = self._waiting.pop(seq, None)  # none if it was cancelled before it was sent
+                if call is not None:
+                    call.fail_here(error)
             return
         caller.post(called(caller.place, self.port, batch.first_seq, batch.task, frame, batch.inputs))
 
@@ -217,7 +223,10 @@ class _LoopPort:
         elif isinstance(answer, AnswerFailure):
             call = waiting.pop(answer.seq, None)
             if call is not None:
-                call.fail(answer.failure, answer.where)
+                try:
+                    call.fail(answer.failure, answer.where)
+                except Exception as error:  # noqa: BLE001 - making the error runs user code; its caller must not wait for ever
+                    call.fail_here(error)
 
 
 def called(place: str, port: int, first_seq: int, task: RunnableTask, frame: Frame, inputs: Sequence[Inputs]) -> Called:
@@ -310,7 +319,8 @@ class Stream:
             watchers, self._watchers = self._watchers, []
             self._changed.notify_all()
         for loop, watcher in watchers:
-            loop.call_soon_threadsafe(_wake, watcher)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(_wake, watcher)
 
     def result(self, index: int) -> tuple[bool, Item | Failure, Whereabouts | None]:
         """(Whether it succeeded, item or failure, where) at a position that has ended; it is not kept."""

@@ -30,6 +30,7 @@ from flyte_nb.core.phases import TERMINAL_CODES, ActionPhase
 from flyte_nb.engine import answers
 from flyte_nb.engine.commands import AnnounceEnd, ForgetRun, KillWorker, RecordEvent, SendChunk, StopActions
 from flyte_nb.engine.desk import Desk
+from flyte_nb.engine.lanes import Lane
 from flyte_nb.engine.records import Chunk, RunRecord, TaskRecord
 from flyte_nb.engine.stimuli import KERNEL, Called, ChunkReport, TaskOffered
 
@@ -85,9 +86,11 @@ class RunControl:
 
     def _refusal(self, call: Called) -> Failure | None:
         """Why these calls cannot become actions, or None."""
-        if self.run.tokens[call.parent] != call.token or call.parent in self.run.stopping:
+        if call.parent >= self.state.count or self.run.tokens[call.parent] != call.token or call.parent in self.run.stopping:
             reason = self.run.stopping.get(call.parent, "its action has ended")
             return answers.aborted_failure(reason)
+        if call.task_key not in self.run.tasks:
+            return answers.unknown_task_failure(call.task_key)
         if self.state.count + len(call.inputs) - 1 > self.run.max_actions:
             return answers.too_many_failure(self.state.name, self.run.max_actions)
         return None
@@ -105,12 +108,12 @@ class RunControl:
             self._record(LogWritten(self.state.name, row, self.state.attempts[row], text))
         if len(report.indices):
             self._succeeded(chunk, report, now)
+        worker = self.desk.worker_name(chunk.agent)
         for index, failure, started, ended in report.failed:
             row = chunk.rows[index]
             if self.run.tokens[row] == chunk.id:
                 self.run.tokens[row] = 0
-                failure = replace(failure, worker=self.desk.worker_name(chunk.agent))
-                self._attempt_failed(row, failure, started, ended, now)
+                self._attempt_failed(row, replace(failure, worker=worker), started, ended, now)
         stopped = [chunk.rows[index] for index, _ended in report.stopped]
         self._settle_stopped(self._released(chunk, stopped), now)
         returned = self._released(chunk, [chunk.rows[index] for index in report.returned])
@@ -136,7 +139,7 @@ class RunControl:
         seconds = self.state.task_of(rows[0]).timeout.max_runtime_seconds
         if seconds:
             for row, at in begun:
-                self.desk.at(at + seconds, self._runtime_checker(row, chunk.id, seconds))
+                self.desk.at(at + seconds, self.state.name, self._runtime_checker(row, chunk.id, seconds))
 
     def _succeeded(self, chunk: Chunk, report: ChunkReport, now: float) -> None:
         state = self.state
@@ -157,6 +160,9 @@ class RunControl:
         if row in self.run.timed_out:
             self.run.timed_out.discard(row)
             self.run.stopping.pop(row, None)
+            limit = self.state.task_of(row).timeout.max_runtime_seconds or 0.0
+            if ended - started >= limit:  # what a body raises when it is stopped is not why it failed
+                failure = answers.timeout_failure(limit)
         elif row in self.run.stopping:
             self._settle_stopped([row], now)
             return
@@ -167,7 +173,7 @@ class RunControl:
             retry_at = now + retries.delay(used)
             self._record(AttemptFailed(self.state.name, row, failure, started, ended, retry_at))
             self._stop_children([row], "its caller's attempt failed", now)
-            self.desk.at(retry_at, lambda _now: self._queue_again([row]))
+            self.desk.at(retry_at, self.state.name, lambda _now: self._queue_again([row]))
         else:
             self._fail(row, failure, started, ended)
 
@@ -220,18 +226,50 @@ class RunControl:
                 self.run.stopping.pop(row, None)
                 self.run.timed_out.discard(row)
         self.run.children_ended(rows)
-        if len(self.run.open_children) > 1 or 0 in rows:
+        waiting = self.run.open_children
+        if len(waiting) > (0 in waiting) or 0 in rows:  # somebody else than the root has open children
             self._stop_children([row for row in rows if row in self.run.open_children], "its caller has ended", now)
-        if self.state.ended_at is not None and not self.run.announced:
-            self.run.announced = True
-            for lane in self.run.lanes.values():
-                lane.clear()
-            self.desk.order_all(ForgetRun(agent, self.state.name) for agent in (KERNEL, *self.desk.placement.agents))
-            self.desk.order(AnnounceEnd(self.state.name))
+        if self.state.ended_at is not None:
+            self._announce()
+
+    def _announce(self) -> None:
+        if self.run.announced:
+            return
+        self.run.announced = True
+        for lane in self.run.lanes.values():
+            lane.clear()
+        self.desk.order_all(ForgetRun(agent, self.state.name) for agent in (KERNEL, *self.desk.placement.agents))
+        self.desk.order(AnnounceEnd(self.state.name))
+
+    def give_up(self, error: BaseException, now: float) -> None:
+        """End the run because of a defect of ours, whatever state it is in: it must be seen, and nobody may wait for ever."""
+        run, state, failure = self.run, self.state, answers.defect_failure(error)
+        if run.announced:
+            return
+        try:
+            left = [row for row in range(state.count) if state.phases[row] not in TERMINAL_CODES]
+            self._order_stop([row for row in left if run.tokens[row] in self.desk.placement.chunks], now)
+            run.tokens = array("Q", (0,)) * len(run.tokens)
+            self.desk.order_all(answers.plain_failure(run, row, failure) for row in left if run.port_of(row)[0])
+            self._record(ActionsAborted(state.name, [row for row in left if row], failure.headline(), now))
+            if 0 in left:
+                self._record(ActionFailed(state.name, 0, ActionPhase.FAILED, failure, state.started_ats[0] or now, now))
+        except Exception:  # noqa: BLE001 - the first error is the one to tell; this one comes of the broken state
+            state.failures.setdefault(0, failure)
+        state.ended_at = state.ended_at or now
+        self._announce()
 
     # ------------------------------------------------------------------ lost workers
-    def chunk_lost(self, chunk: Chunk, worker: str, reason: str, now: float) -> None:
-        """A chunk's worker is gone: its actions are queued again, the suspects apart from the bystanders."""
+    def chunk_lost(self, chunk: Chunk, worker: str, reason: str, now: float, *, blameless: bool = False) -> None:
+        """A chunk's worker is gone: its actions are queued again, the suspects apart from the bystanders.
+
+        Args:
+            chunk: what the worker had.
+            worker: its name.
+            reason: what is known of its end.
+            now: UTC seconds.
+            blameless: we ended it, because of an action that did not stop; nothing else that it had is to blame.
+        """
         run, state = self.run, self.state
         if chunk.lane is None:
             return
@@ -241,28 +279,26 @@ class RunControl:
         started = [row for row in again if state.started_ats[row]]
         if started:
             self._record(AttemptsLost(state.name, started, f"worker {worker} was lost: {reason}", now))
-            self._stop_children(started, "its caller's worker was lost", now)
-        suspects = started if chunk.is_async else again
+        self._stop_children(again, "its caller's worker was lost", now)
+        told = chunk.is_async and bool(started)  # else any of them may have ended the worker before its start was told
+        suspects = [] if blameless else started if told else again
         guilty = set(suspects)
         chunk.lane.put_front([row for row in again if row not in guilty])
-        self._retry_lost(chunk, suspects, reason, worker, now)
+        failure = answers.lost_failure(worker, reason, MAX_LOSSES + 1)
+        self._retry_lost(chunk.lane, suspects, failure, now, told=told)
 
-    def _retry_lost(self, chunk: Chunk, rows: list[int], reason: str, worker: str, now: float) -> None:
-        """Queue rows again that were, or may have been, running. Those that were alone have used up one loss."""
-        if chunk.lane is None:
-            return
-        alone = len(rows) == 1
-        keep = []
+    def _retry_lost(self, lane: Lane, rows: list[int], failure: Failure, now: float, *, told: bool) -> None:
+        """Queue rows again that were (`told`), or may have been, running. A running one, or the only one, used up one loss."""
+        losses, keep = self.run.losses, []
         for row in rows:
-            if alone or chunk.is_async:
-                self.run.losses[row] = self.run.losses.get(row, 0) + 1
-            if self.run.losses.get(row, 0) > MAX_LOSSES:
-                failure = answers.lost_failure(worker, reason, self.run.losses[row])
-                self._fail(row, failure, self.state.started_ats[row] or now, now)
+            if told or len(rows) == 1:
+                losses[row] = losses.get(row, 0) + 1
+            if losses.get(row, 0) > MAX_LOSSES:
+                self._fail(row, failure, 0.0, now)
             else:
                 keep.append(row)
         if keep:
-            chunk.lane.put_apart(keep)
+            lane.put_apart(keep)
 
     # ------------------------------------------------------------------ stopping
     def stop(self, rows: Sequence[int], reason: str, now: float) -> None:
@@ -278,7 +314,9 @@ class RunControl:
         """Stop actions and all that they called: what is queued is dropped, what runs is told to stop."""
         doomed = self.run.subtree(rows)
         fresh = [row for row in doomed if row not in self.run.stopping]
-        self.run.stopping.update(dict.fromkeys(fresh, reason))
+        late = self.run.timed_out.intersection(doomed)
+        self.run.timed_out -= late  # an abort outdoes a time limit: there will be no other attempt
+        self.run.stopping.update(dict.fromkeys((*fresh, *late), reason))
         held = [row for row in fresh if self.run.tokens[row]]
         self._settle_stopped([row for row in fresh if not self.run.tokens[row]], now)
         self._order_stop(held, now)
@@ -296,7 +334,7 @@ class RunControl:
                 wanted = set(members)
                 indices = [index for index, row in enumerate(chunk.rows) if row in wanted]
             self.desk.order(StopActions(chunk.agent, chunk.id, indices))
-            self.desk.at(now + self.desk.grace_seconds, self._grace_checker(chunk, members))
+            self.desk.at(now + self.desk.grace_seconds, self.state.name, self._grace_checker(chunk, members))
 
     def _grace_checker(self, chunk: Chunk, rows: Sequence[int]) -> Callable[[float], None]:
         def check(now: float) -> None:
@@ -315,8 +353,8 @@ class RunControl:
     def _runtime_checker(self, row: int, token: int, seconds: float) -> Callable[[float], None]:
         def check(now: float) -> None:
             if self.run.tokens[row] == token and row not in self.run.stopping:
-                self.run.timed_out.add(row)
                 self._stop([row], f"it ran for longer than {seconds:g} s", now)
+                self.run.timed_out.add(row)
 
         return check
 

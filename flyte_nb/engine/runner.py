@@ -32,7 +32,9 @@ from flyte_nb.engine.commands import (
     KillWorker,
     RecordEvent,
     RefuseRun,
+    ReportDefect,
     SendChunk,
+    SendTask,
     StopActions,
 )
 from flyte_nb.engine.controller import GRACE_SECONDS, Controller
@@ -106,6 +108,7 @@ class Runner:
         self._refusals: dict[str, str] = {}
         self._live: dict[str, threading.Event] = {}
         self._gc_threshold: tuple[int, int, int] | None = None
+        self._performing = False
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="flyte_nb-engine", daemon=True)
         self._thread.start()
@@ -125,24 +128,40 @@ class Runner:
             RunRefusedError: a run of that name is in progress.
         """
         if self._closed:
-            raise RunRefusedError("The workspace is closed.")
-        self._drivers.keep(request.run, task)
+            raise RunRefusedError("the workspace is closed")
+        self._not_from_here()
         done = threading.Event()
         result: list[RunState | str] = []
 
         def start() -> None:
-            self._ensure_backend()
-            self._handle([request])
-            refusal = self._refusals.pop(request.run, None)
-            result.append(refusal if refusal is not None else self._controller.runs[request.run].state)
-            done.set()
+            try:
+                result.append(self._start_run(request, task))
+            except BaseException as error:  # noqa: BLE001 - raised where the run was asked for
+                result.append(f"flyte_nb itself failed: {type(error).__name__}: {error}")
+                self._live.pop(request.run, None)
+            finally:
+                done.set()
 
-        self._live.setdefault(request.run, threading.Event())
         self._loop.call_soon_threadsafe(start)
-        done.wait()
+        while not done.wait(1):
+            if not self._thread.is_alive():
+                raise RunRefusedError("the workspace was closed")
         if isinstance(result[0], str):
             raise RunRefusedError(result[0])
         return result[0]
+
+    def _start_run(self, request: RunRequested, task: RunnableTask) -> RunState | str:
+        self._ensure_backend()
+        if request.run not in self._controller.runs:  # else it will be refused, and the live one keeps what it has
+            self._drivers.keep(request.run, task)
+            self._live[request.run] = threading.Event()
+        self._handle([request])
+        refusal = self._refusals.pop(request.run, None)
+        return refusal if refusal is not None else self._controller.runs[request.run].state
+
+    def _not_from_here(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("This blocks, and was called on the engine's own thread (by a callback of a run, say): use another thread.")
 
     def read(self, reader: Callable[[], T]) -> T:
         """Call `reader` while nothing changes."""
@@ -163,8 +182,9 @@ class Runner:
 
     def load(self) -> tuple[int, int, int]:
         """(workers, slots, slots in use) as the controller sees them."""
-        placement = self._controller.placement
-        return len(placement.agents), placement.slots(), placement.slots_in_use()
+        with self.lock:
+            placement = self._controller.placement
+            return len(placement.agents), placement.slots(), placement.slots_in_use()
 
     def start_cluster(self, timeout: float | None = None) -> None:
         """Start the cluster now, and wait until it is there."""
@@ -186,6 +206,7 @@ class Runner:
         await self.backend.scale(workers)
 
     def _call(self, work: object, timeout: float | None) -> None:
+        self._not_from_here()
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)  # type: ignore[arg-type]  # a coroutine
 
     def close(self, timeout: float = 20) -> None:
@@ -202,6 +223,7 @@ class Runner:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout)
+            self._relax_gc()
 
     async def _shut_down(self) -> None:
         if self._started_backend is not None:
@@ -217,7 +239,9 @@ class Runner:
             self._loop.close()
 
     def _ensure_backend(self) -> None:
-        if self._started_backend is None:
+        failed = self._started_backend is not None and self._started_backend.done() and self._cluster_error is not None
+        if self._started_backend is None or failed:  # what kept it from starting may be over
+            self._cluster_error = None
             self._started_backend = self._loop.create_task(self._start_backend())
 
     async def _start_backend(self) -> None:
@@ -227,9 +251,9 @@ class Runner:
             self._cluster_error = error
             reason = f"the cluster could not be started: {type(error).__name__}: {error}"
             logger.warning("flyte_nb: %s", reason)
-            self._on_cluster(reason)
             for run in self.live_runs():
                 self.abort(run, 0, reason)
+            self._on_cluster(reason)
         else:
             self._on_cluster(self.backend.facts().sentence())
 
@@ -241,9 +265,17 @@ class Runner:
         self._handle(stimuli)
 
     def _handle(self, stimuli: Sequence[Stimulus]) -> None:
+        if self._performing:  # a backend told of something while it was given an order: the other orders come first
+            for stimulus in stimuli:
+                self.post(stimulus)
+            return
         with self.lock:
             commands = self._controller.handle(stimuli, self._clock.now())
-        self._perform(commands)
+        self._performing = True
+        try:
+            self._perform(commands)
+        finally:
+            self._performing = False
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -260,30 +292,54 @@ class Runner:
         for command in commands:
             if isinstance(command, RecordEvent):
                 events.append(command.event)
-            elif isinstance(command, AnswerOutputs | AnswerFailure | AnswerName):
-                self._answer(command)
-            elif isinstance(command, SendChunk | StopActions | ForgetRun):
-                self._send(command)
-            elif isinstance(command, KillWorker):
-                logger.info("flyte_nb: worker %s is ended: %s", command.agent, command.reason)
-                self.backend.kill(command.agent)
-            elif isinstance(command, AnnounceEnd):
+                continue
+            if isinstance(command, AnnounceEnd):
                 self._tell(events)
                 events = []
-                self._announce(command.run)
-            elif isinstance(command, RefuseRun):
-                self._refusals[command.run] = command.reason
-            else:
-                self.backend.send(command.place, command)
+            try:
+                self._carry_out(command)
+            except Exception:
+                logger.exception("flyte_nb: %s failed. This is a defect of flyte_nb.", type(command).__name__)
+                self._not_carried_out(command)
         self._tell(events)
         if self._live and self._gc_threshold is None:
             self._gc_threshold = gc.get_threshold()
             gc.set_threshold(*BUSY_GC_THRESHOLD)
 
+    def _carry_out(self, command: Command) -> None:
+        if isinstance(command, AnswerOutputs | AnswerFailure | AnswerName):
+            self._answer(command)
+        elif isinstance(command, SendChunk | StopActions | ForgetRun):
+            self._send(command)
+        elif isinstance(command, KillWorker):
+            logger.info("flyte_nb: worker %s is ended: %s", command.agent, command.reason)
+            self.backend.kill(command.agent)
+        elif isinstance(command, AnnounceEnd):
+            self._announce(command.run)
+        elif isinstance(command, RefuseRun):
+            self._refusals[command.run] = command.reason
+        elif isinstance(command, ReportDefect):
+            logger.error("flyte_nb: run %s was ended by a defect of flyte_nb:\n%s", command.runs, command.traceback)
+        elif isinstance(command, SendTask):
+            self.backend.send(command.place, command)
+
+    def _not_carried_out(self, command: Command) -> None:
+        """Let nobody wait for what will not happen."""
+        agent = getattr(command, "agent", "") or getattr(command, "place", KERNEL)
+        if agent != KERNEL:
+            self.post(AgentLost(agent, "it cannot be reached"))
+            return
+        run = getattr(command, "run", "")
+        for name in [run] if run else self.live_runs():
+            self.abort(name, 0, f"flyte_nb itself failed ({type(command).__name__}): the log has the details")
+
     def _tell(self, events: Sequence[Event]) -> None:
         if events:
             for sink in self._sinks:
-                sink.recorded(events)
+                try:
+                    sink.recorded(events)
+                except Exception:
+                    logger.exception("flyte_nb: a listener to events failed; it missed %d of them", len(events))
 
     def _answer(self, command: AnswerOutputs | AnswerFailure | AnswerName) -> None:
         if command.place == KERNEL:
@@ -306,11 +362,18 @@ class Runner:
         state = self._controller.runs[run].state
         self._controller.forget(run)
         for sink in self._sinks:
-            sink.ended(state)
+            try:
+                sink.ended(state)
+            except Exception:
+                logger.exception("flyte_nb: a listener failed at the end of run %s", run)
         ended = self._live.pop(run, None)
         if ended is not None:
             ended.set()
-        if not self._live and self._gc_threshold is not None:
+        if not self._live:
+            self._relax_gc()
+
+    def _relax_gc(self) -> None:
+        if self._gc_threshold is not None:
             gc.set_threshold(*self._gc_threshold)
             self._gc_threshold = None
 

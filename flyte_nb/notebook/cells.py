@@ -76,9 +76,14 @@ def _awaits(tree: ast.AST) -> bool:
 def parse(shell: Any, cell: str) -> tuple[str, ast.Module]:
     """The file name under which a body is known to tracebacks, and its syntax tree."""
     source = _on_its_lines(cell, shell.transform_cell(cell))
-    filename = shell.compile.cache(source, shell.execution_count, raw_code=source)
+    filename = shell.compile.cache(source, cell_number(shell), raw_code=source)
     tree = shell.compile.ast_parse(source, filename=filename)
     return filename, shell.transform_ast(tree)
+
+
+def cell_number(shell: Any) -> int:
+    """The number of the cell that is being run: IPython has counted on already."""
+    return max(1, shell.execution_count - 1)
 
 
 def _on_its_lines(cell: str, transformed: str) -> str:

@@ -13,8 +13,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from flyte_nb.core.labels import set_labeller
 from flyte_nb.notebook import cells
-from flyte_nb.notebook.kernel import cell_id, has_front_end, in_kernel, shows_widgets
+from flyte_nb.notebook.kernel import cell_id, cell_label, has_front_end, in_kernel, shows_widgets
 from flyte_nb.notebook.output import CellOutput
 from flyte_nb.views.live import RunView, ShownRun
 from flyte_nb.views.painter import PAINTER, Painter
@@ -55,7 +56,8 @@ class Notebook:
         self._views: weakref.WeakValueDictionary[str, RunView] = weakref.WeakValueDictionary()
 
     def attach(self) -> None:
-        """Register at the shell's events."""
+        """Register at the shell's events, and name cells as the notebook does in tracebacks."""
+        set_labeller(lambda file: cell_label(self._shell, file))
         self._shell.events.register("post_run_cell", self.after_cell)
 
     def detach(self) -> None:

@@ -66,6 +66,15 @@ def cell_id(shell: object | None = None) -> str:
     return str(_request(shell).get("header", {}).get("msg_id", "")) if in_kernel(shell) else ""
 
 
+def cell_label(shell: Any, file: str) -> str:
+    """How IPython calls the cell that a file name stands for, such as `Cell In[3]`; the name itself for a real file."""
+    try:
+        kind, name = shell.compile.format_code_name(file) or ("", file)
+    except (AttributeError, TypeError, ValueError):
+        return file
+    return f"{kind} {name}".strip()
+
+
 def _request(shell: Any) -> Mapping[str, Any]:
     """The request that the current cell came with."""
     try:

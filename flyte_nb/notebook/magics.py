@@ -190,7 +190,7 @@ class FlyteMagics(Magics):
         """
         __tracebackhide__ = True
         options = read(self.flyte_run, line, "%%flyte_run")
-        name = options.out or f"cell_{self._shell.execution_count}"
+        name = options.out or f"cell_{cells.cell_number(self._shell)}"
         function = cells.driver(self._shell, cell).as_function(name, group=options.group)
         run = self._workspace.run_task(TaskEnvironment(DEFAULT_ENVIRONMENT).task(function), (), {}, driver="kernel")
         if options.out:

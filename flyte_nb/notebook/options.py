@@ -124,13 +124,12 @@ class Completer:
         A matcher of its own, because what a `complete_command` hook offers stands among Python names such as `--repr`.
         """
 
-        @completion_matcher(identifier=_MATCHER, api_version=2)
         def matcher(context: Any) -> Any:
             return self._matches(context)
 
         known = shell.Completer.custom_matchers
         known[:] = [other for other in known if getattr(other, "matcher_identifier", "") != _MATCHER]
-        known.append(matcher)
+        known.append(completion_matcher(identifier=_MATCHER, api_version=2)(matcher))
 
     def _matches(self, context: Any) -> dict[str, Any]:
         line = context.full_text.split("\n")[context.cursor_line][: context.cursor_position]

@@ -191,7 +191,7 @@ def _copy(part: array[Any]) -> Numbers:
 def _errors(state: RunState, first: int, end: int) -> dict[int, str]:
     """The reason of each action that did not succeed, by position from `first` on."""
     failures = {row - first: clean(failure.headline()) for row, failure in state.failures.items() if first <= row < end}
-    aborts = {row - first: clean(reason) for row, reason in state.abort_reasons.items() if first <= row < end}
+    aborts = {row - first: clean(state.abort_reason(row)) for row in range(first, end) if state.reason_ids[row]}
     return {**aborts, **failures}
 
 

@@ -43,7 +43,7 @@ class Terminal:
 
     def say(self, line: str) -> None:
         """Tell the user something."""
-        print(line, file=getattr(sys.stderr, "wrapped", sys.stderr))  # noqa: T201 - to the user
+        print(line, file=getattr(sys.stderr, "wrapped", sys.stderr))
 
     @contextmanager
     def waiting(self, run: ShownRun) -> Iterator[Callable[[], None]]:
