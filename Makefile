@@ -8,6 +8,7 @@
 BIN := .venv/bin
 PY := $(BIN)/python
 READY := .venv/.ready
+BENCH_READY := .venv/.bench-ready
 PYTEST := $(PY) -m pytest
 # The typing ring is checked, not run; errors in the package itself are `make check`'s to report.
 TYPING := $(if $(wildcard tests/typing),$(BIN)/mypy --follow-imports silent --cache-dir build/mypy-typing tests/typing)
@@ -45,7 +46,7 @@ check: $(READY) ## format, lint, imports, types, unit and contract tests: under 
 	$(BIN)/lint-imports --no-logo --cache-dir build/import-linter
 	$(BIN)/mypy
 	$(BIN)/interrogate tests || { $(BIN)/interrogate -vv tests | grep -E 'MISSED|_.*[.]py'; exit 1; }
-	$(PYTEST) -m "not slow" -q $(wildcard tests/unit tests/contract) tests/test_architecture.py $(ARGS)
+	$(PYTEST) -m "not slow" -q $(wildcard tests/unit tests/contract) tests/test_architecture.py tests/test_docs.py $(ARGS)
 
 .PHONY: test
 test: $(READY) ## every ring of tests; ARGS="-k lost_worker" goes to pytest
@@ -77,6 +78,14 @@ test-browser: $(READY) ## one ring: a real JupyterLab in a headless Chromium
 conformance: $(READY) ## Flyte 2 conformance suite in a folder: make conformance SUITE=<folder>
 	@test -f "$(SUITE)/run.py" || { echo 'Name the suite: make conformance SUITE=<folder with run.py>' >&2; exit 2; }
 	$(PY) "$(SUITE)/run.py" --impl flyte_nb $(ARGS)
+
+# What `make bench` needs beside the tests' tools; peers that are asked for with PEERS=ray,flyte are not installed, but it says how to.
+$(BENCH_READY): $(READY)
+	@$(PY) -m pip install --quiet --editable '.[bench]' && touch $@
+
+.PHONY: bench
+bench: $(BENCH_READY) ## measure beside peers, on an idle machine (12 minutes); ARGS="--quick", ARGS="--only B1a,B5", PEERS=ray,flyte
+	@$(PY) -m scripts.bench $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
 .PHONY: docs
 docs: $(READY) ## redraw what the documentation shows of the code

@@ -9,36 +9,104 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flyte_nb import errors, models, remote
+from flyte_nb import durable, errors, io, models, remote, report
+from flyte_nb.authoring.checkpoints import Checkpoint, latest_checkpoint
+from flyte_nb.authoring.conditions import ConditionWebhook, NewCondition
 from flyte_nb.authoring.context import ctx, custom_context, get_custom_context, group
+from flyte_nb.authoring.deployment import Documentation, ImageBuild, build, build_images, deploy
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.fanout import Map
-from flyte_nb.authoring.inert import Image
+from flyte_nb.authoring.inert import Cron, FixedRate, Image, Link, OnArtifact, PodTemplate, Trigger, TriggeredArtifact, TriggerTime
 from flyte_nb.authoring.task import Task
+from flyte_nb.authoring.trace import trace
 from flyte_nb.core.phases import ActionPhase
-from flyte_nb.core.policy import Backoff, Cache, Resources, RetryStrategy, ReusePolicy, Secret, Timeout
-from flyte_nb.initialize import init, init_from_api_key, init_from_config, init_in_cluster, init_passthrough
-from flyte_nb.running import run, with_runcontext
+from flyte_nb.core.policy import (
+    Backoff,
+    Cache,
+    CachePolicy,
+    CacheRequest,
+    Resources,
+    RetryStrategy,
+    ReusePolicy,
+    Secret,
+    SecretRequest,
+    Timeout,
+    TimeoutType,
+)
+from flyte_nb.core.resources import AMD_GPU, GPU, HABANA_GAUDI, TPU, Device, Neuron
+from flyte_nb.initialize import (
+    current_domain,
+    current_project,
+    init,
+    init_from_api_key,
+    init_from_config,
+    init_in_cluster,
+    init_passthrough,
+    is_control_plane_available,
+)
+from flyte_nb.running import rerun, run, runs, with_runcontext
 
 __version__ = "0.1.0.dev0"
 
 logger = logging.getLogger("flyte_nb")
-map = Map()  # noqa: A001 - Flyte's name
+map = Map()
+new_condition = NewCondition()
+system_logger = logger
+#: Flyte's names for what is one class here.
+AsyncFunctionTaskTemplate = TaskTemplate = Task
+Environment = TaskEnvironment
+
+
+def version() -> str:
+    """The version of this package."""
+    return __version__
+
 
 __all__ = [
+    "AMD_GPU",
+    "GPU",
+    "HABANA_GAUDI",
+    "TPU",
     "ActionPhase",
+    "AsyncFunctionTaskTemplate",
     "Backoff",
     "Cache",
+    "CachePolicy",
+    "CacheRequest",
+    "Checkpoint",
+    "ConditionWebhook",
+    "Cron",
+    "Device",
+    "Documentation",
+    "Environment",
+    "FixedRate",
     "Image",
+    "ImageBuild",
+    "Link",
+    "Neuron",
+    "OnArtifact",
+    "PodTemplate",
     "Resources",
     "RetryStrategy",
     "ReusePolicy",
     "Secret",
+    "SecretRequest",
     "Task",
     "TaskEnvironment",
+    "TaskTemplate",
     "Timeout",
+    "TimeoutType",
+    "Trigger",
+    "TriggerTime",
+    "TriggeredArtifact",
+    "build",
+    "build_images",
     "ctx",
+    "current_domain",
+    "current_project",
     "custom_context",
+    "deploy",
+    "durable",
     "errors",
     "get_custom_context",
     "group",
@@ -47,11 +115,21 @@ __all__ = [
     "init_from_config",
     "init_in_cluster",
     "init_passthrough",
+    "io",
+    "is_control_plane_available",
+    "latest_checkpoint",
     "logger",
     "map",
     "models",
+    "new_condition",
     "remote",
+    "report",
+    "rerun",
     "run",
+    "runs",
+    "system_logger",
+    "trace",
+    "version",
     "with_runcontext",
 ]
 

@@ -321,14 +321,38 @@ class NotSerializableError(RuntimeUserError):
         self.argument, self.type_name, self.task = argument, type_name, task
 
 
-class TooManyActionsError(RuntimeUserError):
+class OutputTooLargeError(RuntimeUserError):
+    """A task returned more than its worker can hand over.
+
+    Args:
+        task: The full name of the task.
+        size_bytes: The size of what it returned.
+        limit_bytes: How much it may be.
+    """
+
+    task, size_bytes, limit_bytes = "", 0, 0
+
+    def __init__(self, task: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            "OutputTooLargeError",
+            f"Task '{task}' returned {size_bytes / 2**20:,.0f} MiB; its worker can hand over at most {limit_bytes / 2**20:,.0f} MiB, a part "
+            "of its memory. Write the data to a file and return its path, return smaller pieces, or give each worker more memory.",
+        )
+        self.task, self.size_bytes, self.limit_bytes = task, size_bytes, limit_bytes
+
+
+class ResourcesUnavailableError(_CodedUserError):
+    """A task asks for more than any worker has."""
+
+
+class ActionLimitError(RuntimeUserError):
     """A run made as many actions as its `max_actions` allows, and then called another."""
 
     run, limit = "", 0
 
     def __init__(self, run: str, limit: int) -> None:
         super().__init__(
-            "TooManyActionsError",
+            "ActionLimitError",
             f"Run '{run}' reached its limit of {limit:,} actions; further calls are refused. If they are meant, raise the "
             f"limit with `max_actions=` or let each action work on a batch of items; if not, look for a loop without end.",
         )
@@ -427,8 +451,11 @@ _ENGINE_ERRORS: dict[str, type[BaseRuntimeError]] = {
             ConditionTimedoutError,
             InlineIOMaxBytesBreached,
             NotSerializableError,
+            OOMError,
+            OutputTooLargeError,
+            ResourcesUnavailableError,
             SyncTaskCallInAsyncContextError,
-            TooManyActionsError,
+            ActionLimitError,
             TraceDoesNotAllowNestedTasksError,
             WorkerImportError,
             WorkerLostError,

@@ -18,6 +18,10 @@ INERT = frozenset(
 )
 
 
+#: What init() was told of organisation, project and domain: kept for code that asks for it.
+_names: dict[str, str] = {}
+
+
 class Init:
     """`flyte.init`, with `.aio` for async code."""
 
@@ -36,6 +40,7 @@ class Init:
             RuntimeError: the cluster's settings would change while runs are live.
         """
         ours = {key: value for key, value in options.items() if key not in INERT}
+        _names.update({key: str(options[key]) for key in ("org", "project", "domain") if options.get(key)})
         workspace.current().configure(**ours)
 
     async def aio(self, **options: Any) -> None:  # noqa: ANN401 - settings of any type
@@ -63,3 +68,18 @@ init_from_config = InitFrom("Accepted for Flyte; a configuration file is not nee
 init_from_api_key = InitFrom("Accepted for Flyte; no key is needed here.")
 init_in_cluster = InitFrom("Accepted for Flyte; has no effect here.")
 init_passthrough = InitFrom("Accepted for Flyte; has no effect here.")
+
+
+def current_project() -> str:
+    """The project that `init` was given; empty if none was."""
+    return _names.get("project", "")
+
+
+def current_domain() -> str:
+    """The domain that `init` was given; empty if none was."""
+    return _names.get("domain", "")
+
+
+def is_control_plane_available() -> bool:
+    """Whether there is a Flyte backend: never, here."""
+    return False

@@ -6,27 +6,35 @@ Must not know: how a run is executed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flyte_nb import workspace
 from flyte_nb.authoring.task import Task
+from flyte_nb.core.events import RunSettings
+from flyte_nb.core.ids import ROOT_ACTION
 from flyte_nb.remote import Run
 
 #: What with_runcontext() accepts and has no effect here (a Flyte backend uses it).
 INERT = frozenset(
-    "service_account version copy_style dry_run copy_bundle_to interactive_mode raw_data_path run_base_dir run_start_time "
-    "overwrite_cache project domain env_vars annotations interruptible log_level log_format user_log_level reset_root_logger "
-    "disable_run_cache queue notifications cache_lookup_scope preserve_original_types debug tracked tracked_strict "
-    "max_action_concurrency".split()
+    "service_account copy_style dry_run copy_bundle_to interactive_mode run_base_dir run_start_time project domain annotations "
+    "interruptible log_format user_log_level reset_root_logger queue notifications cache_lookup_scope preserve_original_types "
+    "debug tracked tracked_strict".split()
 )
 
 
 class RunContext:
-    """How runs are started: `run(task, ...)` and its async form `run.aio`."""
+    """How runs are started: `run(task, ...)` and `rerun(name, ...)`, and their async forms `.aio`."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - keywords of run_task
         self._options = options
+
+    @property
+    def rerun(self) -> RerunCall:
+        """Repeat a run; see `flyte_nb.rerun`."""
+        return RerunCall(self._options)
 
     @property
     def run(self) -> RunCall:
@@ -58,7 +66,44 @@ class RunCall:
         return await asyncio.to_thread(self, task, *args, **kwargs)
 
 
+class RerunCall:
+    """`flyte.rerun`: start a new run of an earlier run's task, with its inputs, or with others for some of them.
+
+    Raises (when called):
+        RunNotFoundError: there is no such run here.
+        TypeError: an input is unknown, or of the wrong type.
+        NotImplementedError: for `recover=True` and for actions other than the root, which need runs that are kept on disk.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self._options = dict(options or {})
+
+    def __call__(
+        self,
+        run_name: str,
+        action_name: str = ROOT_ACTION,
+        *,
+        recover: bool = False,
+        force_rerun_actions: Sequence[str] | None = None,
+        **inputs: Any,  # noqa: ANN401 - the task's inputs
+    ) -> Run:
+        """Start the new run."""
+        if recover or force_rerun_actions:
+            raise NotImplementedError(
+                f"Run {run_name} cannot be recovered: that needs the store of runs on disk. `flyte.rerun({run_name!r})` "
+                "repeats all of it, and takes what the cache holds."
+            )
+        if action_name != ROOT_ACTION:
+            raise NotImplementedError(f"Action {action_name} of run {run_name} cannot be run by itself: only {ROOT_ACTION}, the root, can.")
+        return workspace.current().rerun(run_name, inputs, **self._options)
+
+    async def aio(self, run_name: str, *args: Any, **kwargs: Any) -> Run:  # noqa: ANN401 - the task's inputs
+        """The same without blocking the loop."""
+        return await asyncio.to_thread(self, run_name, *args, **kwargs)
+
+
 run = RunCall()
+rerun = RerunCall()
 
 
 def with_runcontext(
@@ -69,6 +114,13 @@ def with_runcontext(
     labels: Mapping[str, str] | None = None,
     driver: str | None = None,
     max_actions: int | None = None,
+    env_vars: Mapping[str, str] | None = None,
+    disable_run_cache: bool = False,
+    overwrite_cache: bool = False,
+    raw_data_path: str | Path | None = None,
+    version: str | None = None,
+    max_action_concurrency: int | None = None,
+    log_level: int | str | None = None,
     **inert: Any,  # noqa: ANN401 - accepted for Flyte
 ) -> RunContext:
     """Settings for the runs started with what this returns: `with_runcontext(name="x").run(task)`.
@@ -80,6 +132,14 @@ def with_runcontext(
         labels: kept with the run.
         driver: "kernel" or "cluster": where the root's body runs.
         max_actions: most actions of the run (default 1,000,000).
+        env_vars: environment variables around the bodies of all actions; they go over those of a task.
+        disable_run_cache: results are neither taken from the cache nor stored in it.
+        overwrite_cache: results are computed and stored.
+        raw_data_path: a folder for the files that actions write; one that all workers see.
+        version: what `flyte.ctx().version` holds.
+        max_action_concurrency: accepted for Flyte; 0 or at least 2.
+        log_level: of this package's logger.
+        inert: Flyte's other settings, without effect here.
 
     Raises:
         ValueError: a setting is out of range.
@@ -92,4 +152,32 @@ def with_runcontext(
         raise TypeError(f"with_runcontext() got an unexpected keyword argument '{min(unknown)}'")
     if max_actions is not None and max_actions < 1:
         raise ValueError(f"max_actions must be at least 1, got {max_actions}")
-    return RunContext(name=name, custom_context=custom_context, labels=labels, driver=driver, max_actions=max_actions)
+    if max_action_concurrency is not None and (max_action_concurrency < 0 or max_action_concurrency == 1):
+        raise ValueError(
+            f"max_action_concurrency must be 0 (no limit) or at least 2, got {max_action_concurrency}: with 1, an action that "
+            "waits for another one would wait for ever."
+        )
+    if log_level is not None:
+        logging.getLogger("flyte_nb").setLevel(log_level)
+    settings = RunSettings(
+        env_vars=_texts(env_vars),
+        disable_cache=disable_run_cache,
+        overwrite_cache=overwrite_cache,
+        raw_data_path=str(raw_data_path or ""),
+        version=version or "",
+    )
+    return RunContext(
+        name=name, custom_context=custom_context, labels=labels, driver=driver, max_actions=max_actions, settings=settings
+    )
+
+
+def _texts(values: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    for key, value in (values or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"env_vars takes texts, got {key!r}: {value!r}")
+    return tuple((values or {}).items())
+
+
+def runs() -> Any:  # noqa: ANN401 - a pandas.DataFrame, which this module does not import
+    """Runs of this process as a table, the latest last."""
+    return workspace.current().table_of_runs()

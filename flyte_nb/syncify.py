@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 S = TypeVar("S")
@@ -24,6 +25,7 @@ class Dual(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Block until it is done."""
+        __tracebackhide__ = True  # to IPython: the reader's lines, not ours
         return self._method(*args, **kwargs)
 
     async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -49,3 +51,37 @@ class with_aio(Generic[S, P, R]):  # noqa: N801 - used as a decorator
         if instance is None:
             return self
         return Dual(functools.partial(self._method, instance))
+
+
+class ClassDual(Generic[P, R]):
+    """A class method with an async form in `aio`: an async generator if it is a generator."""
+
+    def __init__(self, method: Callable[P, R], *, generates: bool) -> None:
+        self._method, self._generates = method, generates
+        functools.update_wrapper(self, method)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Block until it is done."""
+        return self._method(*args, **kwargs)
+
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - what is awaited or iterated
+        """The same without blocking the loop."""
+        return self._each(*args, **kwargs) if self._generates else asyncio.to_thread(self._method, *args, **kwargs)
+
+    async def _each(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
+        found: Any = self._method(*args, **kwargs)
+        for item in await asyncio.to_thread(list, found):
+            yield item
+
+
+class class_with_aio(Generic[S, P, R]):  # noqa: N801 - used as a decorator
+    """A class method with an async form."""
+
+    def __init__(self, method: Callable[Concatenate[type[S], P], R]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+        self.__name__ = method.__name__
+
+    def __get__(self, instance: S | None, owner: type[S]) -> ClassDual[P, R]:
+        bound: Callable[P, R] = functools.partial(self._method, owner)
+        return ClassDual(bound, generates=inspect.isgeneratorfunction(self._method))

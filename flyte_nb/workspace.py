@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from flyte_nb import errors, remote
@@ -23,77 +24,21 @@ from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
 from flyte_nb.core import ids
 from flyte_nb.core.current import CURRENT, Context, Frame
-from flyte_nb.core.events import Event, LogWritten
+from flyte_nb.core.events import NO_SETTINGS, Event, Inputs, LogWritten, RunSettings
+from flyte_nb.core.payloads import Item, unpack
 from flyte_nb.core.state import RunState
 from flyte_nb.engine.backend import Backend, ClusterFacts
+from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
-from flyte_nb.engine.stimuli import RunRequested
+from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
 from flyte_nb.settings import Settings, from_environment
+from flyte_nb.store.folders import RunFolders
 from flyte_nb.store.memory import MemoryStore
+from flyte_nb.store.results import MemoryResults
 from flyte_nb.views.terminal import Terminal
 
 T = TypeVar("T")
-#: Watchers of a run hear of changes at most this often.
-WATCH_SECONDS = 0.2
-
-
-class ChangeFeed:
-    """Tells watchers that a run has changed, at a bounded rate, on the engine's thread."""
-
-    def __init__(self) -> None:
-        self._watchers: dict[str, list[Callable[[], None]]] = {}
-        self._due: set[str] = set()
-        self._lock = threading.Lock()
-
-    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Add a watcher; returns how to take it away."""
-        with self._lock:
-            self._watchers.setdefault(run, []).append(callback)
-
-        def unwatch() -> None:
-            with self._lock, contextlib.suppress(KeyError, ValueError):
-                self._watchers[run].remove(callback)
-
-        return unwatch
-
-    def recorded(self, events: Sequence[Event]) -> None:
-        """See `Sink`."""
-        if not self._watchers:
-            return
-        for run in {event.run for event in events}:
-            if run in self._watchers and run not in self._due:
-                self._due.add(run)
-                asyncio.get_running_loop().call_later(WATCH_SECONDS, self._tell, run)
-
-    def ended(self, state: RunState) -> None:
-        """See `Sink`."""
-        self._tell(state.name)
-        with self._lock:
-            self._watchers.pop(state.name, None)
-
-    def _tell(self, run: str) -> None:
-        self._due.discard(run)
-        with self._lock:
-            watchers = list(self._watchers.get(run, ()))
-        for watcher in watchers:
-            watcher()
-
-
-class PrintFeed:
-    """Hands prints of actions to whoever shows them."""
-
-    def __init__(self, show: Callable[[str, int, str], None]) -> None:
-        self._show = show
-
-    def recorded(self, events: Sequence[Event]) -> None:
-        """See `Sink`."""
-        for event in events:
-            if type(event) is LogWritten:
-                self._show(event.run, event.row, event.text)
-
-    def ended(self, state: RunState) -> None:
-        """See `Sink`."""
 
 
 class FrontEnd(Protocol):
@@ -123,6 +68,9 @@ class Workspace:
         self.settings = settings or from_environment()
         self._runner: Runner | None = None
         self._store = MemoryStore()
+        self._results = MemoryResults()
+        self._folders = RunFolders()
+        self._roots: dict[str, Task[..., Any]] = {}
         self._feed = ChangeFeed()
         self._front: FrontEnd | None = None
         self._lock = threading.RLock()
@@ -167,9 +115,10 @@ class Workspace:
             if self._runner is None:
                 self._runner = Runner(
                     self._backend(),
-                    sinks=(self._store, self._feed, PrintFeed(self._show_print)),
+                    sinks=(self._store, self._feed, PrintFeed(self._show_print), self._folders),
                     grace_seconds=self.settings.grace_seconds,
                     on_cluster=self._say,
+                    results=self._results,
                 )
                 _at_exit(self._at_exit)
             return self._runner
@@ -212,6 +161,7 @@ class Workspace:
         custom_context: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         max_actions: int | None = None,
+        settings: RunSettings = NO_SETTINGS,
     ) -> Run:
         """Start a run; returns at once.
 
@@ -222,6 +172,7 @@ class Workspace:
                 their environment declares resources; sync ones run on the cluster.
             custom_context: what `ctx().custom_context` holds in all actions.
             max_actions: most actions; default from the settings.
+            settings: what holds for all its actions; without a folder it gets one of its own.
 
         Raises:
             TypeError: not a task, or inputs of the wrong type.
@@ -231,9 +182,39 @@ class Workspace:
         if not isinstance(task, Task):
             raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{task}'.")
         inputs = task.pack_inputs(args, kwargs or {})
+        return self._start(task, inputs, name or ids.run_name(os.urandom(10)), driver, custom_context, labels, max_actions, settings)
+
+    def rerun(self, name: str, changes: Mapping[str, Any], **options: Any) -> Run:  # noqa: ANN401 - of run_task
+        """A new run of an earlier run's task, with its inputs where there are no others.
+
+        Raises:
+            RunNotFoundError: there is no such run here.
+            TypeError, ValueError: as of `run_task`.
+        """
+        state = self._store.get(name)
+        if state is None or name not in self._roots:
+            raise errors.RunNotFoundError(name)
+        task = self._roots[name]
+        unknown = set(changes) - set(state.root.parameters)
+        if unknown:
+            raise TypeError(f"{task.name}() got an unexpected keyword argument '{min(unknown)}'")
+        values = {name: unpack(item) for name, item in zip(state.root.parameters, state.inputs(0), strict=True)}
+        return self.run_task(task, (), {**values, **changes}, **options)
+
+    def _start(
+        self,
+        task: Task[..., Any],
+        inputs: Inputs,
+        name: str,
+        driver: str | None,
+        custom_context: Mapping[str, str] | None,
+        labels: Mapping[str, str] | None,
+        max_actions: int | None,
+        settings: RunSettings,
+    ) -> Run:
         in_kernel = _in_kernel(task, driver)
         request = RunRequested(
-            run=name or ids.run_name(os.urandom(10)),
+            run=name,
             task=task.facts,
             blob=b"" if in_kernel else task.pickled(),
             inputs=inputs,
@@ -241,6 +222,8 @@ class Workspace:
             max_actions=max_actions or self.settings.max_actions,
             custom_context=_context(custom_context),
             labels=_context(labels),
+            settings=settings if settings.raw_data_path else replace(settings, raw_data_path=self._folders.path_of(name)),
+            cache_key=task.cache_keys(name, [inputs])[0] if task.cache.is_enabled() else "",
         )
         front = self.front  # found out before anything can print
         try:
@@ -248,6 +231,7 @@ class Workspace:
         except RunRefusedError as error:
             raise ValueError(f"Run {request.run} cannot start: {error}.") from None
         self._store.add(state)
+        self._roots[name] = task
         run = Run(state, self)
         try:
             if CURRENT.get() is None:
@@ -299,6 +283,12 @@ class Workspace:
         found = [self.find(name) for name in self._store.names()]
         return [run for run in found if run is not None]
 
+    def table_of_runs(self) -> Any:  # noqa: ANN401 - a pandas.DataFrame
+        """All runs as a table, the latest last."""
+        from flyte_nb.views.frames import runs_frame  # noqa: PLC0415 - pandas only where a table is asked for
+
+        return runs_frame(self.runs())
+
     def live_runs(self) -> list[str]:
         """Names of runs that have not ended."""
         return self._runner.live_runs() if self._runner is not None else []
@@ -312,6 +302,11 @@ class Workspace:
         """Stop an action and all that it called."""
         if self._runner is not None:
             self._runner.abort(run, row, reason)
+
+    def answer(self, run: str, row: int, value: Item) -> None:
+        """Answer an open condition."""
+        if self._runner is not None:
+            self._runner.post(ConditionAnswered(run, row, "", value))
 
     def wait_ended(self, run: str, timeout: float | None) -> bool:
         """Wait for a run's end; false if the time is over."""
@@ -391,6 +386,7 @@ class Workspace:
     def close(self) -> None:
         """Abort what is live and give everything back."""
         self.close_cluster()
+        self._folders.close()
 
 
 def _in_kernel(task: Task[..., Any], driver: str | None) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Generator, Mapping
 from contextvars import Context
 from typing import Any, Protocol
 
-from flyte_nb.authoring.outcomes import error_of
+from flyte_nb.authoring.outcomes import thrown_at
 from flyte_nb.core.current import CURRENT, RunnableTask, Submitter, Whereabouts
 from flyte_nb.core.events import Inputs
 from flyte_nb.core.failure import Failure
@@ -79,7 +79,7 @@ class _AnyCall(asyncio.Future[Any]):
     def fail(self, failure: Failure, where: Whereabouts) -> None:
         """Take the failure."""
         if not self.done():
-            self.set_exception(error_of(failure, where))
+            self.set_exception(thrown_at(failure, where))
 
     def fail_here(self, error: BaseException) -> None:
         """Take an error that kept the call from becoming an action."""

@@ -5,12 +5,36 @@ Must not know: how the surroundings were set.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+from flyte_nb.authoring.checkpoints import Checkpoint
+from flyte_nb.authoring.reports import Report, current_report
+from flyte_nb.authoring.trace import InStep
 from flyte_nb.core.current import CURRENT, Frame
+
+#: Fields of Flyte's clustered tasks: None here.
+_CLUSTERED = frozenset(
+    {
+        "checkpoint_paths",
+        "code_bundle",
+        "compiled_image_cache",
+        "local_rank",
+        "local_world_size",
+        "master_addr",
+        "master_port",
+        "nnodes",
+        "node_rank",
+        "rank",
+        "restart_attempt",
+        "world_size",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +55,19 @@ class GroupData:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class RawDataPath:
+    """The folder for files of a run."""
+
+    path: str
+
+    def get_random_remote_path(self, file_name: str | None = None) -> str:
+        """A path that nobody has, below the folder; its parent is made, the file is not."""
+        parent = Path(self.path) / secrets.token_hex(16) if file_name else Path(self.path)
+        parent.mkdir(parents=True, exist_ok=True)
+        return str(parent / (file_name or secrets.token_hex(16)))
+
+
 class TaskContext:
     """What `ctx()` returns: facts about the action whose body is running. Falsy outside of a run, all fields None."""
 
@@ -48,8 +85,14 @@ class TaskContext:
 
     @property
     def task_action(self) -> ActionID | None:
-        """The action of the task (the same as `action`)."""
-        return self.action
+        """The names of the task's action, also inside a traced function (where `action` is the step)."""
+        frame = self._frame
+        if frame is None:
+            return None
+        submitter = frame.submitter
+        while isinstance(submitter, InStep):
+            submitter = submitter.around
+        return ActionID(submitter.action_name(frame), frame.action.run)
 
     @property
     def group_data(self) -> GroupData | None:
@@ -78,6 +121,76 @@ class TaskContext:
     def mode(self) -> str | None:
         """How the run runs: always "local" in Flyte's words."""
         return None if self._frame is None else "local"
+
+    @property
+    def version(self) -> str | None:
+        """The version that the run was started with, or "na"."""
+        return None if self._frame is None else self._frame.action.settings.version or "na"
+
+    @property
+    def raw_data_path(self) -> RawDataPath | None:
+        """The folder for files of the run."""
+        return None if self._frame is None else RawDataPath(self._frame.action.settings.raw_data_path)
+
+    @property
+    def run_base_dir(self) -> str | None:
+        """The folder of the run."""
+        return None if self._frame is None else self._frame.action.settings.raw_data_path
+
+    @property
+    def output_path(self) -> str | None:
+        """A folder of the action's own; it need not be there yet."""
+        return None if self._frame is None else self._own_path("outputs")
+
+    @property
+    def input_path(self) -> str | None:
+        """Inputs do not lie in files here."""
+        return None
+
+    @property
+    def report(self) -> Report | None:
+        """The report of the action."""
+        return None if self._frame is None else current_report()
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """What the action keeps for its next attempt."""
+        frame = self._frame
+        if frame is None:
+            return None
+        made: Checkpoint = frame.action.note("checkpoint", lambda: Checkpoint(self._own_path("checkpoints")))
+        return made
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """A place for values that the body's code shares while the attempt runs; also as `ctx()["key"]`."""
+        frame = self._frame
+        if frame is None:
+            return None
+        kept: dict[str, Any] = frame.action.note("data", dict)
+        return kept
+
+    def __getitem__(self, key: str) -> Any:
+        return (self.data or {}).get(key)
+
+    @property
+    def disable_run_cache(self) -> bool | None:
+        """Whether the run uses no cache."""
+        return None if self._frame is None else self._frame.action.settings.disable_cache
+
+    @property
+    def interactive_mode(self) -> bool | None:
+        """Whether the code came from a notebook's kernel: that is all this package knows."""
+        return None if self._frame is None else True
+
+    def _own_path(self, kind: str) -> str:
+        frame = self._frame
+        return "" if frame is None else str(Path(frame.action.settings.raw_data_path) / kind / f"row-{frame.action.row}")
+
+    def __getattr__(self, name: str) -> None:
+        if name in _CLUSTERED:
+            return
+        raise AttributeError(f"The task context has no field {name!r}.")
 
     def is_in_cluster(self) -> bool:
         """Whether this runs on a Flyte cluster: never, here."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ParamSpec, TypeVar, overload
 
 from flyte_nb.authoring.inert import Image
-from flyte_nb.authoring.task import Task, TaskPolicy
+from flyte_nb.authoring.task import Task
+from flyte_nb.authoring.terms import TaskPolicy
 from flyte_nb.core.policy import (
     Cache,
     CacheRequest,
@@ -44,7 +45,7 @@ class TaskEnvironment:
 
     Args:
         name: in kebab-case or snake_case.
-        env_vars: set around the bodies of its tasks.
+        env_vars: set around the bodies of its tasks; `secrets` are set too, from the variables of the notebook.
         resources: what each action needs; also: an async root then runs on the cluster, not in the kernel.
         cache: "disable" (default), "auto", "override", or a `Cache`.
         reusable: of it, `concurrency` bounds how many async actions of a task run at once on a worker.
@@ -163,7 +164,8 @@ class TaskEnvironment:
         unknown = set(inert) - _INERT
         if unknown:
             raise TypeError(f"task() got an unexpected keyword argument '{min(unknown)}'")
-        retried, limited = retries_from_request(retries), timeout_from_request(timeout)
+        retried = retries_from_request(retries)
+        timeout_from_request(timeout)
         cached = cache_from_request(cache if cache is not None else self.cache)
 
         def declare(func: Callable[P, R]) -> Task[P, R]:
@@ -171,11 +173,12 @@ class TaskEnvironment:
                 raise TypeError(f"@env.task takes a function, got {func!r}")
             policy = TaskPolicy(
                 retries=retried,
-                timeout=limited,
+                timeout=timeout,
                 cache=cached,
                 resources=self.resources,
                 reusable=self.reusable,
-                env_vars=dict(self.env_vars or {}),
+                env_vars=dict(self.env_vars) if self.env_vars is not None else None,
+                secrets=secrets_from_request(self.secrets),
                 report=report,
             )
             self._check_reuse(func)

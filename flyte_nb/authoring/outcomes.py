@@ -8,11 +8,15 @@ Must not know: how the answer came.
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 
 from flyte_nb import errors
 from flyte_nb.core.current import Whereabouts
-from flyte_nb.core.failure import Failure
+from flyte_nb.core.failure import CALLED_NOTE, TRACEBACK_NOTE, Failure
+
+#: As failures name it.
+_CANCELLED = f"{asyncio.CancelledError.__module__}.{asyncio.CancelledError.__qualname__}"
 
 
 def error_of(failure: Failure, where: Whereabouts | None) -> errors.BaseRuntimeError:
@@ -21,12 +25,12 @@ def error_of(failure: Failure, where: Whereabouts | None) -> errors.BaseRuntimeE
     error.__cause__ = cause_of(failure)
     if where is not None and where[1]:
         run, action, task, path, inputs = where
-        worker = f" on worker {failure.worker}" if failure.worker else ""
-        error.add_note(f"In action {action} of task {task}{worker}, run {run} ({path}).")
+        worker = f" on worker {failure.worker}" if failure.worker not in {"", "kernel"} else ""
+        error.add_note(f"{CALLED_NOTE}{action} of task {task}{worker}, run {run} ({path}).")
         if inputs:
             error.add_note(f"Its inputs: {inputs}")
     if failure.traceback:
-        error.add_note(f"The task's own traceback:\n{failure.traceback.rstrip()}")
+        error.add_note(f"{TRACEBACK_NOTE}\n{failure.traceback.rstrip()}")
     return error
 
 
@@ -39,3 +43,10 @@ def cause_of(failure: Failure) -> BaseException | None:
     except Exception:  # noqa: BLE001 - a class that only the worker has, for instance
         return None
     return cause if isinstance(cause, BaseException) else None
+
+
+def thrown_at(failure: Failure, where: Whereabouts | None) -> BaseException:
+    """What a call throws at its caller: as `error_of`, but a task that cancels itself cancels the call (Flyte's rule)."""
+    if failure.type_name == _CANCELLED:
+        return asyncio.CancelledError(failure.message)
+    return error_of(failure, where)

@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import inspect
+import os
 import secrets
 from asyncio import _get_running_loop as running_loop
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from flyte_nb import errors
-from flyte_nb.authoring import sources
+from flyte_nb.authoring import environ, reports, sources
 from flyte_nb.authoring.call import Call
 from flyte_nb.authoring.checking import plainness
-from flyte_nb.authoring.outcomes import error_of
+from flyte_nb.authoring.outcomes import thrown_at
 from flyte_nb.authoring.signature import Signature
+from flyte_nb.authoring.terms import Interface, TaskPolicy
+from flyte_nb.authoring.versions import CodePolicy
+from flyte_nb.core.caching import VersionParameters
 from flyte_nb.core.current import CURRENT, Frame
-from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.events import Inputs, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
+from flyte_nb.core.hashing import IDENTITY, digest_code
+from flyte_nb.core.names import hash_of_inputs
 from flyte_nb.core.payloads import SCALARS, Item, dumps, pack, unpack
 from flyte_nb.core.policy import (
     Cache,
@@ -30,10 +38,12 @@ from flyte_nb.core.policy import (
     Resources,
     RetryStrategy,
     ReusePolicy,
-    Timeout,
+    Secret,
+    SecretRequest,
     TimeoutType,
     cache_from_request,
     retries_from_request,
+    secrets_from_request,
     timeout_from_request,
 )
 
@@ -45,7 +55,6 @@ INERT_OVERRIDES = (
     "queue",
     "interruptible",
     "pod_template",
-    "secrets",
     "max_inline_io_bytes",
     "entrypoint",
     "produces_artifacts",
@@ -55,17 +64,8 @@ INERT_OVERRIDES = (
 _FIXED = {"name": "Name", "image": "Image", "docs": "Docs", "interface": "Interface"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskPolicy:
-    """How a task's actions are run."""
-
-    retries: RetryStrategy = RetryStrategy(0)
-    timeout: Timeout = Timeout()
-    cache: Cache = field(default_factory=lambda: cache_from_request("disable"))
-    resources: Resources | None = None
-    reusable: ReusePolicy | None = None
-    env_vars: Mapping[str, str] = field(default_factory=dict)
-    report: bool = False
+#: Stands for the run of a version that came with the pickled task.
+_SHIPPED = "*"
 
 
 class Task(Generic[P, R]):
@@ -101,23 +101,29 @@ class Task(Generic[P, R]):
         self.docs = docs or inspect.getdoc(func)
         self.parent_env = parent_env
         self.signature = Signature.of(func, task_name=self.name)
-        self.facts = self._facts()
+        self._variables: dict[str, str] = dict(policy.env_vars or {})
+        self._version: tuple[str, str] | None = None
+        self._has_surroundings = bool(self._variables) or policy.report
+        self.facts = self._facts(policy, self.short_name)
         functools.update_wrapper(self, func, updated=())
 
-    def _facts(self) -> TaskFacts:
-        policy, signature = self.policy, self.signature
+    def _facts(self, policy: TaskPolicy, short_name: str) -> TaskFacts:
+        signature = self.signature
+        parameters = tuple(parameter.name for parameter in signature.parameters)
         return TaskFacts(
             key=secrets.token_hex(8),
             name=self.name,
-            short_name=self.short_name,
-            parameters=tuple(parameter.name for parameter in signature.parameters),
+            short_name=short_name,
+            parameters=parameters,
             outputs=tuple(signature.outputs),
             is_async=inspect.iscoroutinefunction(self.func),
             on_cluster=policy.resources is not None,
             retries=policy.retries,
-            timeout=policy.timeout,
+            timeout=timeout_from_request(policy.timeout or None),
             resources=policy.resources or Resources(),
-            concurrency=policy.reusable.concurrency if policy.reusable is not None and policy.reusable.concurrency > 1 else 0,
+            concurrency=policy.concurrency,
+            code=digest_code(self.func.__code__),
+            cache=policy.cache_facts(parameters),
         )
 
     # ------------------------------------------------------------------ what people read
@@ -127,9 +133,16 @@ class Task(Generic[P, R]):
         return self.policy.retries
 
     @property
-    def timeout(self) -> Timeout:
-        """Time limits of an action."""
+    def timeout(self) -> TimeoutType | None:
+        """Time limits of an action, as they were given."""
         return self.policy.timeout
+
+    @property
+    def interface(self) -> Interface:
+        """Inputs and outputs."""
+        return Interface(self.signature)
+
+    native_interface = interface
 
     @property
     def cache(self) -> Cache:
@@ -142,9 +155,19 @@ class Task(Generic[P, R]):
         return self.policy.resources
 
     @property
-    def env_vars(self) -> Mapping[str, str]:
+    def env_vars(self) -> Mapping[str, str] | None:
         """Environment variables that are set around the body."""
         return self.policy.env_vars
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Secrets that are environment variables around the body."""
+        return self.policy.secrets
+
+    @property
+    def report(self) -> bool:
+        """Whether what the body writes to its report is kept when it ends."""
+        return self.policy.report
 
     @property
     def source_file(self) -> str:
@@ -200,11 +223,11 @@ class Task(Generic[P, R]):
         try:
             stream.submit([inputs])
             stream.wait_result(0)
-            ok, value, where = stream.result(0)
+            _ok, value, where = stream.result(0)
         finally:
             stream.close()
         if isinstance(value, Failure):
-            raise error_of(value, where)
+            raise thrown_at(value, where)
         return unpack(value)  # type: ignore[return-value]  # checked against the annotation on the worker
 
     # ------------------------------------------------------------------ for the engine
@@ -234,10 +257,64 @@ class Task(Generic[P, R]):
     def invoke(self, items: Inputs) -> object:
         """Call the body with inputs; a value, or a coroutine."""
         values = tuple([item if type(item) in SCALARS else unpack(item) for item in items])
+        if self._has_surroundings:
+            return self._invoke_in_surroundings(values)
+        body: Callable[..., Any] = self.func
         if self.signature.keyword_only:
             args, kwargs = self.signature.call_arguments(values)
-            return self.func(*args, **kwargs)  # type: ignore[arg-type]  # bound by the signature
-        return self.func(*values)  # type: ignore[arg-type]  # bound by the signature
+            return body(*args, **kwargs)
+        return body(*values)
+
+    def _invoke_in_surroundings(self, values: tuple[object, ...]) -> object:
+        args, kwargs = self.signature.call_arguments(values)
+        body: Callable[..., Any] = self.func
+
+        async def later() -> object:
+            with self._surroundings():
+                return await body(*args, **kwargs)
+
+        if self.facts.is_async:
+            return later()
+        with self._surroundings():
+            return body(*args, **kwargs)
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """Environment variables while the body runs; its report is kept when it ends, in whatever way."""
+        with environ.variables(self._variables) if self._variables else nullcontext():
+            try:
+                yield
+            finally:
+                if self.policy.report:
+                    reports.keep()
+
+    def within(self, settings: RunSettings) -> Task[P, R]:
+        """The task as a run's settings want it: the run's environment variables go over the task's own."""
+        if not settings.env_vars:
+            return self
+        return self._variant(_variables={**self._variables, **dict(settings.env_vars)}, _has_surroundings=True)
+
+    def cache_keys(self, run: str, inputs: Sequence[Inputs]) -> list[str]:
+        """What results of these calls are kept under: task, interface, version of the code, inputs.
+
+        Raises:
+            ValueError: a cache policy failed.
+        """
+        start = f"{self.name}|{self.interface.fingerprint()}|{self.cache_version(run)}|"
+        return [_digest(start + hash_of_inputs(each, self.facts.cache.ignored)) for each in inputs]
+
+    def cache_version(self, run: str) -> str:
+        """The version that results are kept under; worked out once a run, as a helper may change between runs.
+
+        A pickled task brings its version along: a worker does not see what the notebook sees.
+        """
+        if self._version is None or self._version[0] not in {run, _SHIPPED}:
+            self._version = (run, self._fresh_version())
+        return self._version[1]
+
+    def _fresh_version(self) -> str:
+        parameters = VersionParameters(self.func, getattr(self.parent_env, "image", None))
+        return self.policy.cache.get_version(parameters, [CodePolicy()])
 
     def pack_output(self, value: object) -> Item:
         """Check what the body returned and turn it into an item.
@@ -271,11 +348,20 @@ class Task(Generic[P, R]):
         state = dict(self.__dict__)
         state["parent_env"] = None  # the environment knows all its tasks; a worker needs this one
         state.pop("__wrapped__", None)
+        state[IDENTITY] = (self.name, self.facts.code)
+        if self.policy.secrets:  # the worker may have been started before the variable was set
+            wanted = {each.as_env_var or "" for each in self.policy.secrets}
+            state["_variables"] = {**{name: os.environ[name] for name in wanted if name in os.environ}, **self._variables}
+            state["_has_surroundings"] = True
+        if self.policy.cache.is_enabled():
+            shipped = self._version is not None and self._version[0] == _SHIPPED
+            state["_version"] = self._version if shipped else (_SHIPPED, self._fresh_version())
         state["_sources"] = sources.sources_of(self.func)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         sources.remember(state.pop("_sources"))
+        state.pop(IDENTITY)
         self.__dict__.update(state)
         self.__wrapped__ = self.func
 
@@ -290,6 +376,7 @@ class Task(Generic[P, R]):
         timeout: TimeoutType | None = None,
         reusable: ReusePolicy | str | None = None,
         env_vars: Mapping[str, str] | None = None,
+        secrets: SecretRequest | None = None,
         **inert: Any,
     ) -> Task[P, R]:
         """The same task with other settings. A falsy value keeps what the task has (Flyte 2's rule).
@@ -303,10 +390,10 @@ class Task(Generic[P, R]):
             if key in _FIXED:
                 raise ValueError(f"{_FIXED[key]} cannot be overridden")
             if key not in INERT_OVERRIDES:
-                raise TypeError(f"override() got an unexpected keyword argument '{key}'")
+                raise TypeError(f"AsyncFunctionTaskTemplate.__init__() got an unexpected keyword argument '{key}'")  # Flyte's words
         policy = self.policy
         if policy.reusable is not None and reusable != "off":
-            for name, value in (("resources", resources), ("env_vars", env_vars), ("secrets", inert.get("secrets"))):
+            for name, value in (("resources", resources), ("env_vars", env_vars), ("secrets", secrets)):
                 if value is not None:
                     raise ValueError(
                         f"Cannot override {name} when reusable is set. Reusable tasks will use the parent env's {name}. "
@@ -315,15 +402,30 @@ class Task(Generic[P, R]):
         changed = replace(
             policy,
             retries=retries_from_request(retries) if retries else policy.retries,
-            timeout=timeout_from_request(timeout) if timeout else policy.timeout,
+            timeout=timeout or policy.timeout,
             cache=cache_from_request(cache) if cache else policy.cache,
             resources=resources or policy.resources,
             reusable=None if reusable == "off" else (reusable if isinstance(reusable, ReusePolicy) else policy.reusable),
             env_vars=env_vars or policy.env_vars,
+            secrets=secrets_from_request(secrets) if secrets else policy.secrets,
         )
+        variables = dict(changed.env_vars or {})
+        return self._variant(
+            policy=changed,
+            short_name=short_name or self.short_name,
+            facts=self._facts(changed, short_name or self.short_name),
+            _variables=variables,
+            _version=None,
+            _has_surroundings=bool(variables) or changed.report,
+        )
+
+    def _variant(self, **changes: object) -> Task[P, R]:
+        """The same task with other attributes."""
         other: Task[P, R] = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other.policy = changed
-        other.short_name = short_name or self.short_name
-        other.facts = other._facts()
+        other.__dict__.update(changes)
         return other
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf8", "surrogatepass"), digest_size=20).hexdigest()

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol, cast, get_args, runtime_checkable
 
 from flyte_nb.core.durations import Duration, check_duration, seconds
+from flyte_nb.core.payloads import Item
 
 CacheBehavior = Literal["auto", "override", "disable"]
 
@@ -142,3 +143,22 @@ def cache_from_request(cache: object) -> Cache:
     if not isinstance(cache, str):
         raise TypeError(f"cache must be a string such as 'auto' or a Cache, got {cache!r}")
     return Cache(cache)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedResult:
+    """A result that may stand for new ones: the output, when it was made, and by which run."""
+
+    output: Item
+    at: float
+    run: str
+
+
+class ResultCache(Protocol):
+    """Keeps results by key. Called by the controller, on its thread: be quick."""
+
+    def get(self, key: str) -> CachedResult | None:
+        """The result under a key, or None."""
+
+    def put(self, key: str, result: CachedResult) -> None:
+        """Keep a result; one that was there is replaced."""

@@ -8,12 +8,12 @@ Must not know: asyncio, threads, or what a submitter does with a call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
 
@@ -43,6 +43,14 @@ class RunnableTask(Protocol):
 
     def pack_output(self, value: object) -> Item:
         """Check what the body returned and turn it into an item."""
+        ...
+
+    def within(self, settings: RunSettings) -> RunnableTask:
+        """The task as the settings of a run want it."""
+        ...
+
+    def cache_keys(self, run: str, inputs: Sequence[Inputs]) -> Sequence[str]:
+        """What results of these calls are kept under; asked only if the facts say that they are kept."""
         ...
 
 
@@ -108,6 +116,24 @@ class ResultStream(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A traced function that has ended inside an action.
+
+    Attributes:
+        task: the function, as facts of kind "trace".
+        key: finds this very step again in another attempt of the same action; empty if it must not be found.
+        output: what it returned, unless it raised.
+    """
+
+    task: TaskFacts
+    key: str
+    inputs: Inputs
+    output: Item
+    started: float
+    ended: float
+
+
 class Submitter(Protocol):
     """Where the task calls of running actions go."""
 
@@ -123,6 +149,18 @@ class Submitter(Protocol):
         """Open a stream of calls of one task, at most `limit` of them under way at once (0: no limit)."""
         ...
 
+    def record_step(self, frame: Frame, step: Step, error: Exception | None) -> None:
+        """Keep a traced step, and what it raised, with the frame's action."""
+        ...
+
+    def write_report(self, frame: Frame, tabs: Sequence[tuple[str, str]]) -> None:
+        """Keep the report of the frame's action: HTML by tab."""
+        ...
+
+    def answer_condition(self, run: str, name: str, answer: Item) -> None:
+        """Answer an open condition of a run."""
+        ...
+
     def action_name(self, frame: Frame) -> str:
         """The name of the frame's own action; blocks for as long as a message takes to the kernel and back."""
         ...
@@ -132,7 +170,8 @@ class Submitter(Protocol):
 class ActionFacts:
     """Which action a body runs as. `row` and `token` are the controller's handles. Made once an action: keep it cheap.
 
-    A `refusal` says why this action may make no more calls.
+    A `refusal` says why this action may make no more calls. `recorded` are steps of earlier attempts by key. `notes` is
+    for whoever keeps something for the time of the attempt (a report, say); made when first needed.
     """
 
     run: str
@@ -143,6 +182,17 @@ class ActionFacts:
     run_started_at: float
     group: str = ""
     refusal: str = ""
+    settings: RunSettings = NO_SETTINGS
+    recorded: Mapping[str, Item | Failure] | None = None
+    notes: dict[str, Any] | None = None
+
+    def note(self, key: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is kept
+        """What is kept under a key, made on first use."""
+        if self.notes is None:
+            self.notes = {}
+        if key not in self.notes:
+            self.notes[key] = make()
+        return self.notes[key]
 
 
 @dataclass(slots=True)

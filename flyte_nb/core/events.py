@@ -52,14 +52,17 @@ class RunSettings:
         disable_cache: results are neither read from the cache nor stored in it.
         overwrite_cache: results are computed and stored.
         raw_data_path: the folder for files of the run.
-        max_concurrency: most actions under way for one caller; 0 is no limit.
+        version: what the bodies are told as the version.
     """
 
     env_vars: tuple[tuple[str, str], ...] = ()
     disable_cache: bool = False
     overwrite_cache: bool = False
     raw_data_path: str = ""
-    max_concurrency: int = 0
+    version: str = ""
+
+
+NO_SETTINGS = RunSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,11 @@ class TaskDeclared:
 
 @dataclass(frozen=True, slots=True)
 class ActionsCalled:
-    """One parent called one task in one group, `len(inputs)` times in a row; rows are given from `first` on."""
+    """One parent called one task in one group, `len(inputs)` times in a row; rows are given from `first` on.
+
+    `sequences` says which of the parent's identical calls each one is, where that is not told by counting: in an attempt
+    that takes over calls of an earlier one.
+    """
 
     run: str
     first: int
@@ -127,6 +134,7 @@ class ActionsCalled:
     group: str
     inputs: Sequence[Inputs]
     at: float
+    sequences: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,11 @@ from typing import Literal
 
 FailureKind = Literal["user", "system", "timeout"]
 
+#: How the notes begin that the error of a called action carries for its caller.
+CALLED_NOTE, TRACEBACK_NOTE = "In action ", "The task's own traceback:"
+#: How the reason of an abort begins that the end of the cluster caused.
+CLUSTER_LOST = "the cluster was lost"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -42,3 +47,11 @@ class Failure:
         """`Code: first line of the message`, for tables and digests."""
         lines = self.message.strip().splitlines()
         return f"{self.code}: {lines[0]}" if lines else self.code
+
+
+def aborted(reason: str, action: str = "The action") -> Failure:
+    """What is told of an action that was stopped."""
+    message = f"{action} was aborted: {reason}."
+    if reason.startswith(CLUSTER_LOST):
+        return Failure("system", "ClusterLostError", message, retryable=False)
+    return Failure("user", "ActionAbortedError", message, retryable=False)

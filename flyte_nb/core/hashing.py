@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from types import CodeType, NoneType
 from typing import Any
 
-from flyte_nb.core.payloads import Blob, Item
+from flyte_nb.core.payloads import Blob, Item, StoredBlob
 
 #: A state under this key says by itself what the object is; the rest of it does not count.
 IDENTITY = "_flyte_nb_identity"
@@ -34,8 +34,10 @@ _PLACE_GLOBALS = frozenset({"__name__", "__package__", "__path__", "__file__", "
 
 def digest(item: Item) -> str:
     """A short digest of an item: the same for equal values."""
-    if type(item) is not Blob:
+    if not isinstance(item, Blob):
         return _short(_atom(item))
+    if isinstance(item, StoredBlob) and item.raw:
+        return _short(_atom(item.data))
     try:
         return _short(_of(_Reader(io.BytesIO(item.data)).load(), {}))
     except Exception:  # noqa: BLE001 - a pickle that only its own classes can read: then its bytes must do

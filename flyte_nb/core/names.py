@@ -64,8 +64,8 @@ class NameIndex:
             for child in range(max(children.start, upto), min(children.stop, row + 1)):
                 task, group = identity(state.task_of(child)), state.group_of(child)
                 hashed = inputs_hash(state, child)
-                seen[task, hashed, group] += 1
-                sequence = seen[task, hashed, group]
+                sequence = state.sequences.get(child) or seen[task, hashed, group] + 1
+                seen[task, hashed, group] = max(sequence, seen[task, hashed, group])
                 name = ids.action_name(parent_name, hashed, task, sequence, group)
                 self._names[child] = (name, sequence)
                 self._rows[name] = child

@@ -13,7 +13,6 @@ Must not know: where items go.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import pickle
 import sys
 import sysconfig
@@ -128,13 +127,6 @@ def dumps(value: object) -> bytes:
     _register_by_value()
     data: bytes = cloudpickle.dumps(value, PROTOCOL)
     return data
-
-
-def digest(item: Item) -> str:
-    """A short stable hash of an item."""
-    if isinstance(item, Blob):
-        return hashlib.blake2b(item.data, digest_size=12).hexdigest()
-    return hashlib.blake2b(f"{type(item).__name__}:{item!r}".encode("utf8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def size_bytes(item: Item) -> int:

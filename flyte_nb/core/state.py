@@ -15,7 +15,6 @@ from __future__ import annotations
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from flyte_nb.core.events import (
@@ -41,6 +40,7 @@ from flyte_nb.core.failure import Failure
 from flyte_nb.core.names import NameIndex
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import ALLOWED, CODE, PHASES, TERMINAL_CODES, ActionPhase
+from flyte_nb.core.rows import AttemptRecord, Cause, InvalidTransition, Node
 
 QUEUED, RUNNING = CODE[ActionPhase.QUEUED], CODE[ActionPhase.RUNNING]
 SUCCEEDED, FAILED = CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.FAILED]
@@ -53,43 +53,6 @@ _MOST_REASONS = 256
 #: Characters of printed text that are kept of one action; what is over is dropped and said so.
 LOG_LIMIT = 100_000
 _CUT = "\n[... output cut: more than 100,000 characters]\n"
-
-
-class InvalidTransition(Exception):  # noqa: N818 - distributed's word for the same thing
-    """An event does not fit the state: a defect in the controller or a damaged store. Carries the action's story."""
-
-
-@dataclass(slots=True)
-class Node:
-    """Actions of one task, called by one parent in one group, and how many of them are in each phase."""
-
-    parent: int
-    group: int
-    task: int
-    counts: list[int] = field(default_factory=lambda: [0] * len(PHASES))
-    first_called_at: float = 0.0
-    last_ended_at: float = 0.0
-    busy_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
-    """An attempt that ended without success."""
-
-    number: int
-    worker: str
-    started_at: float
-    ended_at: float
-    ending: str
-    reason: str
-
-
-@dataclass(slots=True)
-class Cause:
-    """Failures of one task with one headline."""
-
-    first_row: int
-    count: int = 0
 
 
 class RunState:
@@ -121,6 +84,7 @@ class RunState:
         self.reason_ids = bytearray()
         self.past: dict[int, list[AttemptRecord]] = {}
         self.children: dict[int, list[range]] = {}
+        self.sequences: dict[int, int] = {}
         self.totals = [0] * len(PHASES)
         self.causes: dict[tuple[int, str], Cause] = {}
         self.pace: deque[tuple[float, int]] = deque(maxlen=PACE_SAMPLES)
@@ -174,6 +138,7 @@ class RunState:
             group = self._group_index[event.group] = len(self.groups)
             self.groups.append(event.group)
         rows = self._append(event.parent, group, event.task, event.inputs, event.at)
+        self.sequences.update(zip(rows, event.sequences, strict=False))
         ranges = self.children.setdefault(event.parent, [])
         if ranges and ranges[-1].stop == rows.start:
             ranges[-1] = range(ranges[-1].start, rows.stop)
@@ -196,7 +161,8 @@ class RunState:
         if refused:  # before the first is moved: a refused event changes nothing
             row = refused[0]
             story = "\n".join(self.story(row))
-            raise InvalidTransition(f"run {self.name}: action {row} cannot go from {self.phase_of(row)} to {PHASES[to]}. Its story:\n{story}")
+            move = f"from {self.phase_of(row)} to {PHASES[to]}"
+            raise InvalidTransition(f"run {self.name}: action {row} cannot go {move}. Its story:\n{story}")
         moves: Counter[tuple[int, int]] = Counter()
         for row in rows:
             moves[self.node_ids[row], self.phases[row]] += 1
@@ -469,10 +435,11 @@ class RunState:
         """What happened to one action, in order, a line each."""
         lines = [f"{self.called_at[row]:.3f} called: {self.task_of(row).name} by row {self.parent_of(row)}"]
         for past in self.past.get(row, ()):
-            lines.append(f"{past.started_at:.3f} attempt {past.number} started on {past.worker or 'no worker'}")
+            if past.started_at:
+                lines.append(f"{past.started_at:.3f} attempt {past.number} started on {past.worker or 'no worker'}")
             lines.append(f"{past.ended_at:.3f} attempt {past.number} {past.ending}: {past.reason}")
         phase = PHASES[self.phases[row]]
-        if self.started_ats[row] and phase in {ActionPhase.RUNNING, ActionPhase.SUCCEEDED}:
+        if self.started_ats[row] and phase in {ActionPhase.RUNNING, ActionPhase.SUCCEEDED} and row not in self.reused:
             worker = self.workers[self.worker_ids[row]]
             lines.append(f"{self.started_ats[row]:.3f} attempt {self.attempts[row]} started on {worker}")
         if phase.is_terminal:

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from flyte_nb.core.events import Rows
-from flyte_nb.core.failure import Failure
+from flyte_nb.core.failure import Failure, aborted
 from flyte_nb.core.payloads import Blob, Item
 from flyte_nb.engine.commands import AnswerFailure, AnswerOutputs
 from flyte_nb.engine.records import Chunk, RunRecord
@@ -18,6 +18,7 @@ from flyte_nb.engine.stimuli import Called, ChunkReport
 
 #: Inputs are quoted in an error up to this many characters.
 QUOTE_LIMIT = 300
+RUNTIME_CODE = "MaxRuntimeExceededError"
 
 
 def blob_digest(blob: bytes) -> str:
@@ -27,14 +28,14 @@ def blob_digest(blob: bytes) -> str:
 
 def aborted_failure(reason: str) -> Failure:
     """The failure of an action that was stopped."""
-    return Failure("user", "ActionAbortedError", f"The action was aborted: {reason}.", retryable=False)
+    return aborted(reason)
 
 
 def timeout_failure(seconds: float) -> Failure:
     """The failure of an attempt that ran for too long."""
     return Failure(
         "timeout",
-        "MaxRuntimeExceededError",
+        RUNTIME_CODE,
         f"The attempt ran for longer than its limit of {seconds:g} s and was stopped. Raise the task's timeout= or make the work smaller.",
     )
 
@@ -43,21 +44,9 @@ def too_many_failure(run: str, limit: int) -> Failure:
     """The failure of a call that would exceed the run's limit on actions."""
     return Failure(
         "user",
-        "TooManyActionsError",
+        "ActionLimitError",
         f"Run {run} would exceed its limit of {limit:,} actions. If this is no runaway loop, raise the limit with "
         f"flyte.init(max_actions=...) or with_runcontext(max_actions=...), or let one action handle a batch of items.",
-        retryable=False,
-    )
-
-
-def lost_failure(worker: str, reason: str, losses: int) -> Failure:
-    """The failure of an action whose workers kept dying."""
-    return Failure(
-        "system",
-        "WorkerLostError",
-        f"The worker that ran this action died {losses} times, last {worker}: {reason}. The action may use more "
-        "memory than a worker has, or end its process; run it alone to see.",
-        worker=worker,
         retryable=False,
     )
 

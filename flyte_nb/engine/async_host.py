@@ -10,16 +10,20 @@ Must not know: sync bodies, messages.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Coroutine, Generator, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from flyte_nb.core.current import RunnableTask
 from flyte_nb.engine import bodies
-from flyte_nb.engine.driver_loop import make_loop
+from flyte_nb.engine.driver_loop import close_loop, make_loop
 from flyte_nb.engine.work import ChunkWork
+
+logger = logging.getLogger("flyte_nb")
 
 
 class Owner(Protocol):
@@ -80,6 +84,8 @@ class AsyncHost:
         self._owner = owner
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self.blocked = False
+        self._closing = False
         self._waiting: deque[tuple[ChunkWork, float]] = deque()
         self._tasks: dict[tuple[int, int], asyncio.Task[Any]] = {}
         self._pumping = False
@@ -92,7 +98,8 @@ class AsyncHost:
     def add(self, work: ChunkWork) -> None:
         """Take a chunk; thread-safe."""
         loop = self._ensure_loop()
-        loop.call_soon_threadsafe(self._enqueue, work)
+        self._waiting.append((work, time.monotonic()))  # here, not on the loop: should that be blocked, `hand_over` finds it
+        loop.call_soon_threadsafe(self._pump_soon)
 
     def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -106,16 +113,12 @@ class AsyncHost:
         loop = self._loop
         if loop is not None:
             asyncio.set_event_loop(loop)
-            try:
-                loop.run_forever()
-            finally:
-                loop.close()
-
-    def _enqueue(self, work: ChunkWork) -> None:
-        if self._owner.load(work) is None:
-            return
-        self._waiting.append((work, time.monotonic()))
-        self._pump_soon()
+            while not self._closing:
+                try:
+                    loop.run_forever()
+                except BaseException as error:  # noqa: BLE001 - asyncio lets a SystemExit in a task that a body made end the loop
+                    logger.warning("flyte_nb: a task that an action made ended with %s", type(error).__name__)
+            close_loop(loop)
 
     def _pump_soon(self) -> None:
         if not self._pumping and self._loop is not None:
@@ -127,6 +130,9 @@ class AsyncHost:
         self._pumping = False
         while self._waiting:
             work, since = self._waiting[0]
+            if work.task is None and self._owner.load(work) is None:
+                self._waiting.popleft()
+                continue
             count = len(work.command.rows)
             if time.monotonic() - since > work.command.budget_seconds:
                 self._waiting.popleft()
@@ -137,7 +143,10 @@ class AsyncHost:
             if work.next_index >= count:
                 self._waiting.popleft()
             if index < count:
-                self._start(work, index)
+                try:
+                    self._start(work, index)
+                except Exception as error:  # noqa: BLE001 - a defect of ours; nobody may wait for this action, or those behind it
+                    work.fail(index, bodies.failure_of(error, self._owner.agent), time.time())
                 break
         if self._waiting:
             self._pump_soon()
@@ -145,7 +154,7 @@ class AsyncHost:
     def _hand_back(self, work: ChunkWork) -> None:
         rest = range(work.next_index, len(work.command.rows))
         work.next_index = len(work.command.rows)
-        if len(rest):
+        if rest:
             work.hand_back(rest)
             self._owner.flush(work)
 
@@ -172,6 +181,8 @@ class AsyncHost:
             work.spend(body.busy, 1)
         if task.cancelled():  # before its first step: the body never ran
             work.stop(index)
+        elif (error := task.exception()) is not None:  # a defect of ours: `run_body` lets nothing through
+            work.fail(index, bodies.failure_of(error, self._owner.agent), time.time())
         self._flush_if_over(work)
 
     def _flush_if_over(self, work: ChunkWork) -> None:
@@ -194,19 +205,28 @@ class AsyncHost:
         while self._waiting:
             other.add(self._waiting.popleft()[0])
 
+    def hand_back(self) -> None:
+        """Return what has not started; thread-safe."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._hand_back_all)
+
+    def _hand_back_all(self) -> None:
+        while self._waiting:
+            self._hand_back(self._waiting.popleft()[0])
+
     def close(self) -> None:
         """End the loop; what runs on it is dropped."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._closing = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._loop.stop)
 
 
 async def run_body(work: ChunkWork, index: int, started: float, worker: str) -> None:
     """Run an async body to its end and write that down."""
     task = work.task
     try:
-        if task is None:
-            raise RuntimeError("the chunk's task was not loaded")
-        value = task.invoke(work.command.inputs[index])
+        value = task.invoke(work.command.inputs[index])  # type: ignore[union-attr]  # it was loaded before this was started
         if asyncio.iscoroutine(value):
             value = await value
     except asyncio.CancelledError as error:

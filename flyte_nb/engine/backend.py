@@ -8,12 +8,12 @@ Must not know: any cluster.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from flyte_nb.engine.commands import Command
-from flyte_nb.engine.stimuli import AgentJoined, Stimulus
+from flyte_nb.engine.stimuli import AgentJoined, AgentLost, Stimulus
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,16 @@ class Listener(Protocol):
         """An agent sent something."""
         ...
 
-    def lost(self, agent: str, reason: str) -> None:
+    def leaving(self, agent: str) -> None:
+        """An agent is about to be told as lost: it must not be given anything."""
+        ...
+
+    def lost(self, lost: AgentLost) -> None:
         """An agent is gone; nothing more comes from it."""
+        ...
+
+    def cluster_lost(self, reason: str) -> None:
+        """The cluster is gone and will not come back."""
         ...
 
 
@@ -68,8 +76,8 @@ class Backend(Protocol):
         """End an agent's process; False if it is not ours to end."""
         ...
 
-    async def scale(self, workers: int) -> None:
-        """Change the number of workers."""
+    async def scale(self, workers: int, leaving: Collection[str] = ()) -> None:
+        """Change the number of workers; agents that are `leaving` go first."""
         ...
 
     async def close(self) -> None:

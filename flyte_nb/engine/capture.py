@@ -45,10 +45,16 @@ def install() -> None:
     global _users  # noqa: PLW0603 - one pair of streams a process
     with _lock:
         _users += 1
-        if not isinstance(sys.stdout, RoutedStream):
-            sys.stdout = RoutedStream(sys.stdout)  # type: ignore[assignment]  # quacks like a TextIO
-        if not isinstance(sys.stderr, RoutedStream):
-            sys.stderr = RoutedStream(sys.stderr)  # type: ignore[assignment]  # quacks like a TextIO
+    wrap()
+
+
+def wrap() -> None:
+    """Route the streams that there are now, if anybody needs it: a program may have put others in their place."""
+    with _lock:
+        if _users and not isinstance(sys.stdout, RoutedStream):
+            sys.stdout = RoutedStream(sys.stdout)
+        if _users and not isinstance(sys.stderr, RoutedStream):
+            sys.stderr = RoutedStream(sys.stderr)
 
 
 def remove() -> None:

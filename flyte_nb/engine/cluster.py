@@ -7,10 +7,13 @@ Must not know: actions.
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import spawn
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask.config
 import psutil
@@ -21,15 +24,14 @@ if TYPE_CHECKING:
     from distributed import SpecCluster
 
 _CGROUP = Path("/sys/fs/cgroup")
+#: What Dask calls a process of a worker.
+_WORKER_PROCESS = "Dask Worker process (from Nanny)"
 #: Share of the memory that workers get together; the rest is for the kernel and everything else.
 MEMORY_SHARE = 0.8
-#: What the embedded cluster is started with, and nothing outside of it: a worker that dies is ours to handle, and
-#: a task may start processes of its own (daemons may not).
+#: What the embedded cluster's scheduler is started with, and nothing outside of it: a worker that dies is ours to handle.
 CONFIG = {
     "distributed.scheduler.allowed-failures": 0,
-    "distributed.worker.daemon": False,
     "distributed.admin.system-monitor.interval": "2s",
-    "distributed.worker.profile.enabled": False,
     "distributed.scheduler.http.routes": [
         "distributed.http.scheduler.prometheus",
         "distributed.http.scheduler.info",
@@ -39,6 +41,10 @@ CONFIG = {
         "distributed.http.statics",
     ],
 }
+
+
+#: What its workers are started with, those that come later included.
+WORKER_CONFIG = {"distributed.admin.system-monitor.interval": "2s", "distributed.worker.profile.enabled": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,38 @@ def available_memory() -> int:
     return int(total)
 
 
-def start_embedded(size: ClusterSize, *, asynchronous: bool) -> SpecCluster:
-    """Make (not yet start, if asynchronous) the embedded cluster."""
-    workers = size.workers or max(1, available_cpus() // size.threads_per_worker)
+@cache
+def _spare_main() -> None:
+    """Keep workers from importing the program that starts them.
+
+    A spawned process imports its parent's main module first, so a script without `if __name__ == "__main__"` would be
+    run again by each worker, and one read from a pipe could not be found. Workers need nothing of it: what is defined
+    there travels with the tasks.
+    """
+    original = spawn.get_preparation_data
+
+    def prepared(name: str) -> dict[str, Any]:
+        found = original(name)
+        if name == _WORKER_PROCESS:
+            found.pop("init_main_from_path", None)
+            found.pop("init_main_from_name", None)
+        return found
+
+    spawn.get_preparation_data = prepared
+
+
+def workers_of(size: ClusterSize) -> int:
+    """How many workers a cluster of that size has."""
+    return size.workers or max(1, available_cpus() // size.threads_per_worker)
+
+
+def start_embedded(size: ClusterSize, *, folder: str, asynchronous: bool) -> SpecCluster:
+    """Make (not yet start, if asynchronous) the embedded cluster; `folder` is where its workers spill, "" for Dask's own place."""
+    _spare_main()
+    workers = workers_of(size)
     limit: str | int = size.memory_limit if size.memory_limit is not None else int(available_memory() * MEMORY_SHARE / workers)
+    with dask.config.set(WORKER_CONFIG):
+        config = {"distributed": copy.deepcopy(dask.config.get("distributed"))}  # a nanny takes whole sections
     with dask.config.set(CONFIG):
         return LocalCluster(
             n_workers=workers,
@@ -99,5 +133,7 @@ def start_embedded(size: ClusterSize, *, asynchronous: bool) -> SpecCluster:
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address=None,
             silence_logs=50,
+            config=config,
+            local_directory=folder or None,
             asynchronous=asynchronous,
         )

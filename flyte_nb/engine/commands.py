@@ -7,11 +7,11 @@ Must not know: how anything is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flyte_nb.core.current import Context
-from flyte_nb.core.events import Event, Inputs
+from flyte_nb.core.events import NO_SETTINGS, Event, Inputs, RunSettings
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
 
@@ -34,6 +34,7 @@ class SendChunk:
         rows, inputs, attempts: one entry an action.
         groups: one entry an action, or a single one for all.
         budget_seconds: after this long, what has not started is to be handed back.
+        recorded: by row, the steps that earlier attempts have taken.
     """
 
     place: str
@@ -49,6 +50,8 @@ class SendChunk:
     custom_context: Context
     budget_seconds: float
     concurrency: int = 0
+    settings: RunSettings = NO_SETTINGS
+    recorded: Mapping[int, Mapping[str, Item | Failure]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,20 @@ class ForgetRun:
 
 
 @dataclass(frozen=True, slots=True)
+class HandBack:
+    """Give back everything that has not started."""
+
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndProcess:
+    """A worker on another machine ends itself."""
+
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class KillWorker:
     """End a worker's process: something on it does not stop."""
 
@@ -144,6 +161,8 @@ Command = (
     | AnswerFailure
     | AnswerName
     | ForgetRun
+    | EndProcess
+    | HandBack
     | KillWorker
     | RecordEvent
     | AnnounceEnd

@@ -18,27 +18,36 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from flyte_nb.core.caching import ResultCache
 from flyte_nb.core.events import RunStarted
 from flyte_nb.core.state import RunState
-from flyte_nb.engine import answers
+from flyte_nb.engine import answers, losses
+from flyte_nb.engine.adoption import CALLER_CANCELLED
 from flyte_nb.engine.commands import AnswerName, Command, RecordEvent, RefuseRun, ReportDefect
 from flyte_nb.engine.desk import Desk
-from flyte_nb.engine.records import AgentRecord, Chunk, RunRecord
+from flyte_nb.engine.records import Chunk, RunRecord
 from flyte_nb.engine.run_control import RunControl
 from flyte_nb.engine.stimuli import (
     AbortRequested,
     AgentJoined,
+    AgentLeaving,
     AgentLost,
     Called,
     CallsCancelled,
     ChunkReport,
+    ClusterLost,
+    ClusterSettled,
+    ConditionAnswered,
     NameAsked,
+    ReportFlushed,
     RunRequested,
     SlotYielded,
+    StepEnded,
     Stimulus,
     TaskOffered,
     TimeReached,
 )
+from flyte_nb.engine.workforce import Workforce
 
 #: How long an action that was told to stop may go on before its worker is ended.
 GRACE_SECONDS = 2.0
@@ -47,10 +56,17 @@ GRACE_SECONDS = 2.0
 class Controller:
     """The one owner of all runs of a kernel."""
 
-    def __init__(self, *, grace_seconds: float = GRACE_SECONDS) -> None:
-        self.desk = Desk(grace_seconds)
+    def __init__(
+        self,
+        *,
+        grace_seconds: float = GRACE_SECONDS,
+        max_losses: int = losses.MAX_LOSSES,
+        results: ResultCache | None = None,
+    ) -> None:
+        self.desk = Desk(grace_seconds, max_losses, results)
         self.placement = self.desk.placement
         self.runs: dict[str, RunControl] = {}
+        self.workforce = Workforce(self.desk, self.runs)
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             RunRequested: self._run_requested,
             TaskOffered: self._task_offered,
@@ -58,9 +74,15 @@ class Controller:
             CallsCancelled: self._calls_cancelled,
             NameAsked: self._name_asked,
             ChunkReport: self._reported,
-            SlotYielded: self._slot_yielded,
-            AgentJoined: self._agent_joined,
-            AgentLost: self._agent_lost,
+            SlotYielded: self.workforce.slot_yielded,
+            StepEnded: self._aside,
+            ReportFlushed: self._aside,
+            ConditionAnswered: self._aside,
+            AgentJoined: self.workforce.joined,
+            AgentLeaving: self.workforce.leaving,
+            AgentLost: self.workforce.lost,
+            ClusterSettled: self.workforce.settled,
+            ClusterLost: self._cluster_lost,
             AbortRequested: self._abort_requested,
             TimeReached: lambda _stimulus, _now: None,
         }
@@ -84,14 +106,14 @@ class Controller:
                 self._give_up([run], error, now)
         try:
             self.desk.order_all(self.placement.dispatch([control.run for control in self.runs.values()], now))
+            self.workforce.check_needs(now)
         except Exception as error:  # noqa: BLE001 - as above
             self._give_up(list(self.runs), error, now)
         return self.desk.take_orders()
 
     def _run_of(self, stimulus: Stimulus) -> list[str]:
         """The run that a stimulus is about; all runs if it cannot be told."""
-        chunk = self.placement.chunks.get(getattr(stimulus, "chunk", 0))
-        run = getattr(stimulus, "run", "") or (chunk.run if chunk is not None else "")
+        run = getattr(stimulus, "run", "")
         return [run] if run else list(self.runs)
 
     def _give_up(self, runs: Sequence[str], error: Exception, now: float) -> None:
@@ -120,11 +142,24 @@ class Controller:
         if stimulus.run in self.runs:
             self.desk.order(RefuseRun(stimulus.run, f"a run named {stimulus.run!r} is in progress"))
             return
-        started = RunStarted(stimulus.run, stimulus.task, stimulus.inputs, now, stimulus.custom_context, stimulus.labels)
+        started = RunStarted(
+            stimulus.run, stimulus.task, stimulus.inputs, now, stimulus.custom_context, stimulus.labels, stimulus.settings
+        )
         run = RunRecord(RunState(started), max_actions=stimulus.max_actions, in_kernel=stimulus.in_kernel)
         self.desk.order(RecordEvent(started))
         self.runs[stimulus.run] = control = RunControl(run, self.desk)
-        control.start(stimulus.blob)
+        control.start(stimulus.blob, stimulus.cache_key, now)
+
+    def _aside(self, stimulus: StepEnded | ReportFlushed | ConditionAnswered, now: float) -> None:
+        control = self.runs.get(stimulus.run)
+        if control is None:
+            return
+        if isinstance(stimulus, StepEnded):
+            control.asides.step_ended(stimulus, now)
+        elif isinstance(stimulus, ReportFlushed):
+            control.asides.report_flushed(stimulus)
+        else:
+            control.asides.condition_answered(stimulus, now)
 
     def _task_offered(self, stimulus: TaskOffered, _now: float) -> None:
         control = self.runs.get(stimulus.run)
@@ -142,7 +177,7 @@ class Controller:
         for control in list(self.runs.values()):
             rows = control.run.rows_of(stimulus.place, stimulus.port, stimulus.seqs)
             if rows:
-                control.stop(rows, "cancelled by its caller", now)
+                control.stop(rows, CALLER_CANCELLED, now)
 
     def _name_asked(self, stimulus: NameAsked, _now: float) -> None:
         control = self.runs.get(stimulus.run)
@@ -155,35 +190,13 @@ class Controller:
         if control is not None and stimulus.row < control.state.count:
             control.stop([stimulus.row], stimulus.reason, now)
 
-    # ------------------------------------------------------------------ workers
-    def _agent_joined(self, stimulus: AgentJoined, now: float) -> None:
-        self._agent_lost(AgentLost(stimulus.agent, "it connected again"), now)  # if it was known: it knows nothing any more
-        self.placement.agents[stimulus.agent] = AgentRecord(stimulus.agent, stimulus.name, stimulus.pid, stimulus.slots, stimulus.ours)
-
-    def _agent_lost(self, stimulus: AgentLost, now: float) -> None:
-        agent = self.placement.agents.pop(stimulus.agent, None)
-        if agent is None:
-            return
-        for chunk in list(agent.chunks.values()):
-            self.placement.chunks.pop(chunk.id, None)
-            if chunk.lane is not None:
-                chunk.lane.in_flight.pop(agent.agent, None)
-            control = self.runs.get(chunk.run)
-            if control is not None:
-                control.chunk_lost(chunk, agent.name, stimulus.reason, now, blameless=agent.condemned)
-
-    def _slot_yielded(self, stimulus: SlotYielded, _now: float) -> None:
-        chunk = self.placement.chunks.get(stimulus.chunk)
-        if chunk is None or chunk.lane is None:
-            return
-        chunk.lane.pace.calls_others = True
-        agent = self.placement.agents[chunk.agent]
-        if stimulus.waiting and not chunk.lent:
-            agent.sync_chunks -= 1
-            chunk.lent = 1
-        elif not stimulus.waiting and chunk.lent:
-            agent.sync_chunks += 1
-            chunk.lent = 0
+    def _cluster_lost(self, stimulus: ClusterLost, now: float) -> None:
+        """Nobody is there to run anything: all runs end, and can be recovered."""
+        for agent in list(self.placement.agents):
+            self.workforce.lost(AgentLost(agent, stimulus.reason), now)
+        self.placement.settled = False
+        for control in list(self.runs.values()):
+            control.stop([0], stimulus.reason, now)
 
     # ------------------------------------------------------------------ chunks
     def _reported(self, report: ChunkReport, now: float) -> None:
@@ -191,13 +204,16 @@ class Controller:
         if chunk is None:
             return
         control = self.runs.get(chunk.run)
+        if report.tainted:
+            self.workforce.taint(chunk.agent)
         try:
             if control is not None:
                 control.reported(chunk, report, now)
-        finally:
-            self._learn(chunk, report)
-            if report.finished:
-                self._chunk_finished(chunk)
+        except Exception as error:  # noqa: BLE001 - told to the run; the worker's books must be kept all the same
+            self._give_up([chunk.run], error, now)
+        self._learn(chunk, report)
+        if report.finished:
+            self.workforce.chunk_finished(chunk, now)
 
     def _learn(self, chunk: Chunk, report: ChunkReport) -> None:
         ended = len(report.indices) + len(report.failed) + len(report.stopped) + len(report.returned)
@@ -213,9 +229,3 @@ class Controller:
             chunk.lane.pace.learn_steps(report.steps, report.busy_seconds)
         elif len(report.indices):
             chunk.lane.pace.learn(len(report.indices), sum(report.ended) - sum(report.started))
-
-    def _chunk_finished(self, chunk: Chunk) -> None:
-        self.placement.chunks.pop(chunk.id, None)
-        agent = self.placement.agents.get(chunk.agent)
-        if agent is not None and agent.chunks.pop(chunk.id, None) is not None and not chunk.is_async:
-            agent.sync_chunks -= 1 - chunk.lent

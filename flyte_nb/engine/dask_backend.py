@@ -1,7 +1,8 @@
 """Decides how the engine uses Dask: it owns the processes, their nannies, their memory limits and TLS; we own the work.
 
 Each worker gets a plugin (see `worker_main`) that starts an `Agent` in it and connects back to the kernel. Chunks
-travel over that link; a worker's death is the end of its connection. The scheduler is not on the way of an action.
+travel over that link; a worker's death is the end of its connection. The scheduler is not on the way of an action, so
+runs go on while it is away; only new workers wait for it.
 
 Must not know: what messages mean.
 """
@@ -13,31 +14,45 @@ import os
 import secrets
 import signal
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-import dask.config
-from distributed import Client, SpecCluster, WorkerPlugin
-from distributed.deploy import Cluster
+import psutil
+from distributed import Client, WorkerPlugin
+from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
+from flyte_nb.engine import existing
 from flyte_nb.engine.backend import ClusterFacts, Listener
-from flyte_nb.engine.cluster import CONFIG, ClusterSize, start_embedded
-from flyte_nb.engine.commands import Command
+from flyte_nb.engine.cluster import ClusterSize, workers_of
+from flyte_nb.engine.commands import Command, EndProcess
+from flyte_nb.engine.deaths import Deaths
+from flyte_nb.engine.embedded import EmbeddedCluster
 from flyte_nb.engine.files import make_folder, remove_folder
 from flyte_nb.engine.hello import Hello, LinkAddress, LinkTls, host_id
 from flyte_nb.engine.link import TOKEN_BYTES, LinkServer
-from flyte_nb.engine.stimuli import AgentJoined
+from flyte_nb.engine.reaper import Reaper
+from flyte_nb.engine.stimuli import AgentJoined, AgentLost
+
+#: Where Dask tells of workers that a nanny ends for using too much memory.
+_MEMORY_TOPIC = "worker-restart-memory"
+#: How often it is looked whether the scheduler is still there.
+WATCH_SECONDS = 1.0
 
 
 class DaskBackend:
     """A Dask cluster: the embedded one, or one that the user has.
 
     Args:
-        make_plugin: makes what is put into every worker (see `worker_main`).
+        make_plugin: makes what is put into every worker of the embedded cluster (see `worker_main`).
         size: of the embedded cluster.
         cluster: a scheduler's address, a `Client`, or a Dask cluster object; None is the embedded one.
+        security: TLS credentials for an existing cluster that asks for them.
         kill_workers: whether workers that we did not start may be ended when an action does not stop.
+        ship_package: whether this package is sent to workers that do not have it.
+        kernel_host: where the workers of an existing cluster find this machine, if not at the address that its scheduler sees.
     """
 
     def __init__(
@@ -48,83 +63,146 @@ class DaskBackend:
         cluster: str | Client | Cluster | None = None,
         security: Security | None = None,
         kill_workers: bool = False,
+        ship_package: bool = True,
+        kernel_host: str | None = None,
     ) -> None:
         self._make_plugin = make_plugin
         self._size = size or ClusterSize()
         self._given = cluster
         self._security = security
-        self._kill_workers = kill_workers
-        self._cluster: SpecCluster | None = None
+        self._kill_workers, self._ship_package, self._kernel_host = kill_workers, ship_package, kernel_host
+        self._embedded: EmbeddedCluster | None = None
         self._client: Client | None = None
         self._listener: Listener | None = None
         self._link: LinkServer | None = None
+        self._reaper: Reaper | None = None
+        self._deaths: Deaths | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._hellos: dict[str, Hello] = {}
+        self._welcoming: set[asyncio.Task[None]] = set()
+        self._remarks: tuple[str, ...] = ()
         self._folder = ""
         self._plugin_name = f"flyte_nb-{secrets.token_hex(4)}"
 
     # ------------------------------------------------------------------ start and stop
     async def start(self, listener: Listener) -> None:
-        """See `Backend`."""
+        """See `Backend`. May be called again after `close`."""
         self._listener = listener
+        self._folder = make_folder()
         link_tls = Security.temporary()
         self._link = LinkServer(secrets.token_bytes(TOKEN_BYTES), self._hello, self._messages, self._closed)
-        token = self._link.token
-        starting = asyncio.ensure_future(self._connect())
         try:
-            host = "127.0.0.1" if self._given is None else "0.0.0.0"  # noqa: S104 - workers are on other machines
-            port = await self._link.listen(host, _server_tls(link_tls))
-            client = await starting
-            hosts = ["127.0.0.1"] if self._given is None else _own_hosts(client)
-            self._folder = make_folder()
-            address = LinkAddress(tuple(hosts), port, token, _client_tls(link_tls), host_id(), os.getpid(), self._folder)
-            await client.register_plugin(self._make_plugin(address), name=self._plugin_name)
+            client = self._client = await self._connect()
+            hosts = ["127.0.0.1"] if self._given is None else _own_hosts(client, self._kernel_host)
+            port = await self._link.listen("0.0.0.0" if self._kernel_host else hosts[0], _server_tls(link_tls))  # noqa: S104 - asked for
+            address = LinkAddress(tuple(hosts), port, self._link.token, _client_tls(link_tls), host_id(), os.getpid(), self._folder)
+            await self._send_agents(client, address)
+            client.subscribe_topic(_MEMORY_TOPIC, self._memory_event)
         except BaseException:
-            starting.cancel()
             await self.close()
             raise
+        self._watching = asyncio.get_running_loop().create_task(self._watch(client, address))
 
     async def _connect(self) -> Client:
         if self._given is None:
-            with dask.config.set(CONFIG):
-                self._cluster = await start_embedded(self._size, asynchronous=True)
-                self._client = await Client(self._cluster, asynchronous=True, set_as_default=False)
-            return self._client
+            self._reaper = Reaper(self._folder)
+            self._embedded = EmbeddedCluster(self._size, self._folder)
+            self._deaths = Deaths(self._embedded.exit_code, sees_codes=True, tell=self._dead)
+            return await self._embedded.start()
+        self._deaths = Deaths(lambda _pid: None, sees_codes=False, tell=self._dead)
         given = self._given
         address = given if isinstance(given, str) else _address_of(given)
         security = self._security or getattr(given, "security", None)
-        self._client = await Client(address, security=security, asynchronous=True, set_as_default=False)
-        return self._client
+        client: Client = await Client(address, security=security, asynchronous=True, set_as_default=False)
+        return client
+
+    async def _send_agents(self, client: Client, address: LinkAddress) -> None:
+        """Put an agent into every worker, those that come later included."""
+        if self._given is None:
+            plugin = self._make_plugin(replace(address, ours=True, workers=workers_of(self._size)))
+        else:
+            found = await existing.inspect(client, ship=self._ship_package)
+            self._remarks = found.remarks
+            plugin = existing.make_bootstrap(address, ship=self._ship_package)
+        try:
+            await client.register_plugin(plugin, name=self._plugin_name)
+        except OSError as error:
+            raise existing.ClusterMismatchError(
+                f"{error}. The workers must be able to open a connection to this machine: run the kernel where they can, or name an "
+                'address under which they see it: flyte.init(cluster=..., kernel_host="...").'
+            ) from None
 
     async def close(self) -> None:
         """See `Backend`."""
         self._listener = None
+        if self._watching is not None:
+            self._watching.cancel()
         if self._client is not None:
-            if self._given is not None:
-                await self._client.unregister_worker_plugin(self._plugin_name)
-            await self._client.close()
-        if self._cluster is not None:
-            await self._cluster.close()
+            await self._leave(self._client)
+        if self._embedded is not None:
+            await self._embedded.close()
         if self._link is not None:
             await self._link.close()
+        if self._deaths is not None:
+            await self._deaths.close()
         remove_folder(self._folder)
+        if self._reaper is not None:
+            self._reaper.close()
+        self._client = self._embedded = self._link = self._deaths = self._reaper = self._watching = None
+        self._hellos.clear()
 
-    async def scale(self, workers: int) -> None:
+    async def _leave(self, client: Client) -> None:
+        """Take what is ours off an existing cluster."""
+        if client.status == "running":
+            with suppress(OSError, ValueError):  # it goes down at this very moment, or never had it
+                client.unsubscribe_topic(_MEMORY_TOPIC)
+                if self._given is not None:
+                    await client.unregister_worker_plugin(self._plugin_name)
+        await _done(client.close())
+
+    async def _watch(self, client: Client, address: LinkAddress) -> None:
+        """See whether the scheduler is there; one that comes back knows nothing of us."""
+        away = False
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if client.status == "closed" or (self._embedded is not None and not self._embedded.is_up):
+                if self._listener is not None:
+                    self._listener.cluster_lost("its scheduler is gone" + ("" if self._given is None else " and did not come back"))
+                return
+            if client.status != "running":
+                away = True
+            elif away:
+                with suppress(OSError, existing.ClusterMismatchError):  # it is away again: looked at in a second
+                    await self._send_agents(client, address)
+                    away = False
+
+    async def scale(self, workers: int, leaving: Collection[str] = ()) -> None:
         """See `Backend`."""
-        cluster = self._cluster if self._given is None else self._given
-        if not isinstance(cluster, Cluster):
+        if self._embedded is not None:
+            await self._embedded.scale(workers, {self._hellos[agent].name for agent in leaving if agent in self._hellos})
+            return
+        if not isinstance(self._given, Cluster):
             raise TypeError("This cluster is known by its address only: change its size where it was started.")
-        scaled = cluster.scale(workers)
-        if scaled is not None:
-            await scaled
-        if isinstance(cluster, SpecCluster) and cluster is self._cluster:
-            await cluster._correct_state()  # noqa: SLF001 - the awaitable form of what scale() only begins
+        scale: Callable[[int], Awaitable[None] | None] = self._given.scale
+        await _done(scale(workers))
 
-    # ------------------------------------------------------------------ messages
+    # ------------------------------------------------------------------ workers
     def _hello(self, hello: Hello) -> None:
         self._hellos[hello.agent] = hello
         ours = self._given is None or self._kill_workers
-        joined = AgentJoined(hello.agent, hello.name, hello.pid, hello.slots, ours)
-        if self._listener is not None:
+        if hello.group and self._reaper is not None:
+            self._reaper.add(hello.pid)
+        joined = AgentJoined(hello.agent, hello.name, hello.pid, hello.slots, ours, memory_limit=hello.memory_limit, gpus=hello.gpus)
+        welcome = asyncio.get_running_loop().create_task(self._welcome(joined))
+        self._welcoming.add(welcome)
+        welcome.add_done_callback(self._welcoming.discard)
+
+    async def _welcome(self, joined: AgentJoined) -> None:
+        """Let a worker have work as soon as it can die without harm."""
+        if self._embedded is not None:
+            await self._embedded.started(joined.pid)
+            self._embedded.note_processes()
+        if self._listener is not None and joined.agent in self._hellos:
             self._listener.joined(joined)
 
     def _messages(self, _agent: str, messages: Sequence[Any]) -> None:
@@ -132,9 +210,25 @@ class DaskBackend:
             self._listener.received(messages)
 
     def _closed(self, agent: str, reason: str) -> None:
-        self._hellos.pop(agent, None)
+        hello = self._hellos.pop(agent, None)
+        if hello is None or self._listener is None or self._deaths is None:
+            return
+        self._listener.leaving(agent)  # nothing new goes there while it is found out why
+        if hello.group:  # what a task started there has lost its parent
+            with suppress(OSError):
+                os.killpg(hello.pid, signal.SIGKILL)
+            if self._reaper is not None:
+                self._reaper.drop(hello.pid)
+        self._deaths.closed(hello, reason)
+
+    def _dead(self, lost: AgentLost) -> None:
         if self._listener is not None:
-            self._listener.lost(agent, reason)
+            self._listener.lost(lost)
+
+    async def _memory_event(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        _at, told = event
+        if self._deaths is not None:
+            self._deaths.used_too_much(int(told["pid"]), int(told["rss"]))
 
     def send(self, agent: str, command: Command) -> None:
         """See `Backend`."""
@@ -146,39 +240,58 @@ class DaskBackend:
         hello = self._hellos.get(agent)
         if hello is None or (self._given is not None and not self._kill_workers):
             return False
-        if hello.host_id != host_id():
-            return False
-        os.kill(hello.pid, signal.SIGKILL)
+        if hello.host_id == host_id():
+            kill_tree(hello.pid)
+        else:
+            self.send(agent, EndProcess(agent))
         return True
 
+    # ------------------------------------------------------------------ for people
     def facts(self) -> ClusterFacts:
         """See `Backend`."""
-        slots = sum(hello.slots for hello in self._hellos.values())
-        memory = sum(hello.memory_limit for hello in self._hellos.values())
         client = self._client
-        address = client.scheduler.address if client is not None and client.scheduler is not None else ""
+        limits = () if self._given is None or self._kill_workers else ("workers that do not stop are not ended",)
         return ClusterFacts(
             kind="embedded" if self._given is None else "existing",
-            address=address,
+            address=_address_of(client) if client is not None else "",
             dashboard=client.dashboard_link or "" if client is not None else "",
             workers=len(self._hellos),
-            slots=slots,
-            memory_bytes=memory,
-            limits="" if self._given is None or self._kill_workers else "workers that do not stop are not ended",
+            slots=sum(hello.slots for hello in self._hellos.values()),
+            memory_bytes=sum(hello.memory_limit for hello in self._hellos.values()),
+            limits="; ".join((*self._remarks, *limits)),
         )
+
+
+def kill_tree(pid: int) -> None:
+    """End a process and all that it has started."""
+    try:
+        process = psutil.Process(pid)
+        children = process.children(recursive=True)
+    except psutil.NoSuchProcess:  # it has just ended by itself
+        return
+    for each in (process, *children):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
+async def _done(work: Awaitable[None] | None) -> None:
+    """What Dask begins, awaited where it can be."""
+    if work is not None:
+        await work
 
 
 def _address_of(given: Client | Cluster) -> str:
     if isinstance(given, Client):
-        return str(given.scheduler.address)
+        return str(given.scheduler.address) if given.scheduler is not None else ""
     return str(given.scheduler_address)
 
 
-def _own_hosts(client: Client) -> list[str]:
-    """Addresses of this machine under which workers may find it."""
-    local = client.scheduler_comm.comm.local_address
-    host = local.split("://", 1)[-1].rsplit(":", 1)[0]
-    return list(dict.fromkeys((host, "127.0.0.1")))
+def _own_hosts(client: Client, named: str | None) -> list[str]:
+    """Addresses of this machine under which workers may find it; the first one is where the scheduler sees it."""
+    comm = client.scheduler_comm
+    local = comm.comm.local_address if comm is not None else "tcp://127.0.0.1:0"
+    host = local.split("://", 1)[-1].rsplit(":", 1)[0].strip("[]")
+    return [named, host] if named else [host]
 
 
 def _server_tls(security: Security) -> ssl.SSLContext:
@@ -188,4 +301,5 @@ def _server_tls(security: Security) -> ssl.SSLContext:
 
 def _client_tls(security: Security) -> LinkTls:
     """A worker's certificate and key (contexts cannot be pickled)."""
-    return LinkTls(str(security.tls_ca_file), str(security.tls_worker_cert), str(security.tls_worker_key))
+    ca, cert, key = (str(getattr(security, name)) for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key"))  # mypy knows none
+    return LinkTls(ca, cert, key)

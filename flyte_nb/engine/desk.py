@@ -9,9 +9,12 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
+from flyte_nb.core.caching import ResultCache
 from flyte_nb.engine.commands import Command
 from flyte_nb.engine.lanes import Pace
+from flyte_nb.engine.losses import MAX_LOSSES
 from flyte_nb.engine.placement import Placement
+from flyte_nb.engine.reuse import Reuse
 
 
 class Desk:
@@ -19,11 +22,15 @@ class Desk:
 
     Args:
         grace_seconds: how long an action that was told to stop may go on before its worker is ended.
+        max_losses: how often an action may lose its worker before it fails.
+        results: where results are kept that may be reused.
     """
 
-    def __init__(self, grace_seconds: float) -> None:
+    def __init__(self, grace_seconds: float, max_losses: int = MAX_LOSSES, results: ResultCache | None = None) -> None:
         self.grace_seconds = grace_seconds
+        self.max_losses = max_losses
         self.placement = Placement()
+        self.reuse = Reuse(results)
         self._paces: dict[str, Pace] = {}
         self._timers: list[tuple[float, int, str]] = []
         self._timed: dict[str, dict[int, Callable[[float], None]]] = {}

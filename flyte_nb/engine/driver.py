@@ -9,7 +9,6 @@ Must not know: workers.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from array import array
@@ -20,14 +19,9 @@ from typing import Any
 from flyte_nb.core.current import CURRENT, ActionFacts, Frame, RunnableTask
 from flyte_nb.engine import bodies, capture
 from flyte_nb.engine.commands import SendChunk, StopActions
-from flyte_nb.engine.driver_loop import make_loop
+from flyte_nb.engine.driver_loop import close_loop, make_loop
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.stimuli import KERNEL, ChunkReport, Stimulus
-
-
-logger = logging.getLogger("flyte_nb")
-#: How long what a body left on its loop has to end.
-CLOSE_SECONDS = 1.0
 
 
 class DriverHost:
@@ -49,7 +43,7 @@ class DriverHost:
 
     def start(self, command: SendChunk) -> None:
         """Start an attempt of a root."""
-        driver = _Driver(command, self._tasks[command.run], self._caller, self._ended)
+        driver = _Driver(command, self._tasks[command.run].within(command.settings), self._caller, self._ended)
         self._drivers[command.chunk] = driver
         self._post(ChunkReport(command.chunk, begun=[(0, time.time())]))
         driver.thread.start()
@@ -80,6 +74,8 @@ class _Driver:
         self._command, self._task, self._ended = command, task, ended
         self._caller, self._post = caller, caller.post
         self._facts = ActionFacts(command.run, 0, command.chunk, task.facts.name, command.attempts[0], command.run_started_at)
+        self._facts.settings = command.settings
+        self._facts.recorded = (command.recorded or {}).get(0)
         self._body: asyncio.Future[Any] | None = None
         self._stopped = False
         self._text = ""
@@ -95,7 +91,7 @@ class _Driver:
             report = self._run(started)
         finally:
             capture.remove()
-            _close(self._loop)
+            close_loop(self._loop)
         self._flush_text()
         self._ended(self._command.chunk, report)
 
@@ -146,18 +142,3 @@ class _Driver:
             with suppress(RuntimeError):  # the loop is closed: the body has ended
                 self._loop.call_soon_threadsafe(body.cancel)
 
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """End what the body left on its loop, and the loop."""
-    try:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_SECONDS))
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), CLOSE_SECONDS))
-    except BaseException as error:  # noqa: BLE001 - what the user left there may raise anything; the body's own end is known
-        logger.warning("flyte_nb: what a driver left behind on its loop ended with %s: %s", type(error).__name__, error)
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()

@@ -9,8 +9,13 @@ Must not know: what a call is; it is recognised by its `start_now` method.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any
+
+logger = logging.getLogger("flyte_nb")
+#: How long what bodies left on a loop has to end.
+CLOSE_SECONDS = 1.0
 
 
 class BodyLoop(asyncio.SelectorEventLoop):
@@ -37,3 +42,19 @@ def task_or_call(
     if start_now is not None:
         return start_now(loop, options)  # type: ignore[no-any-return]  # see authoring.call.Call
     return asyncio.Task(body, loop=loop, **options)
+
+
+def close_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """End what bodies left on a loop, and the loop. Never raises."""
+    try:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_SECONDS))
+        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), CLOSE_SECONDS))
+    except BaseException as error:  # noqa: BLE001 - what users left there may raise anything; how the body ended is known
+        logger.warning("flyte_nb: what a body left behind on its loop ended with %s: %s", type(error).__name__, error)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -27,6 +27,8 @@ class LinkAddress:
     Attributes:
         host_id, pid: the kernel's machine and process.
         folder: where large values go on that machine; "" for nowhere.
+        ours: the kernel started the workers, and nobody else uses them.
+        workers: how many of them share the machine, as far as the kernel knows.
     """
 
     hosts: tuple[str, ...]
@@ -36,11 +38,16 @@ class LinkAddress:
     host_id: str
     pid: int
     folder: str
+    ours: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a worker says of itself."""
+    """What a worker says of itself.
+
+    `group` says that its process leads a process group, which has all that it starts.
+    """
 
     agent: str
     name: str
@@ -48,6 +55,8 @@ class Hello:
     slots: int
     host_id: str
     memory_limit: int
+    gpus: int = 0
+    group: bool = False
 
 
 def host_id() -> str:

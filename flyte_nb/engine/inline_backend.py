@@ -12,11 +12,12 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from flyte_nb.engine import capture
 from flyte_nb.engine.backend import ClusterFacts, Listener
-from flyte_nb.engine.commands import Command
-from flyte_nb.engine.stimuli import AgentJoined, Stimulus
+from flyte_nb.engine.commands import Command, SendChunk
+from flyte_nb.engine.stimuli import AgentJoined, AgentLost, Stimulus
 from flyte_nb.engine.worker import Agent
 
 
@@ -40,6 +41,7 @@ class InlineBackend:
     async def start(self, listener: Listener) -> None:
         """See `Backend`."""
         self._listener, self._loop = listener, asyncio.get_running_loop()
+        capture.install()
         await self.scale(self._workers)
 
     def _add(self) -> None:
@@ -69,6 +71,8 @@ class InlineBackend:
         """See `Backend`."""
         end = self._ends.get(agent)
         if end is not None:
+            if isinstance(command, SendChunk):
+                capture.wrap()
             end.receive(command)
 
     def kill(self, agent: str) -> bool:
@@ -79,17 +83,18 @@ class InlineBackend:
         end.mute()
         self._add()
         if self._listener is not None:
-            self._listener.lost(agent, "it was ended")
+            self._listener.lost(AgentLost(agent, "it was ended"))
         return True
 
-    async def scale(self, workers: int) -> None:
+    async def scale(self, workers: int, leaving: Collection[str] = ()) -> None:
         """See `Backend`."""
         while len(self._ends) < workers:
             self._add()
-        for agent in list(self._ends)[workers:]:
+        order = sorted(self._ends, key=lambda agent: agent in leaving)
+        for agent in order[workers:]:
             self._ends.pop(agent).mute()
             if self._listener is not None:
-                self._listener.lost(agent, "the cluster was made smaller")
+                self._listener.lost(AgentLost(agent, "the cluster was made smaller"))
 
     async def close(self) -> None:
         """See `Backend`."""
@@ -98,6 +103,7 @@ class InlineBackend:
         for end in self._ends.values():
             await asyncio.to_thread(end.join)
         self._ends.clear()
+        capture.remove()
 
     def facts(self) -> ClusterFacts:
         """See `Backend`."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from flyte_nb.core.current import Context
+from flyte_nb.engine.fitting import Need
 
 #: A chunk should last about this long: long enough that its price does not matter, short enough to stay fair.
 TARGET_SECONDS = 0.1
@@ -68,6 +69,7 @@ class Lane:
 
     `in_flight` counts async actions by worker: parents that wait for children must not use up the children's window.
     `last_chunk` is the newest chunk that was made of it: among lanes of one depth, the one served longest ago is next.
+    `need` is what its actions ask of a worker beyond a slot; `unfit_since` tells since when no worker could take them.
     """
 
     run: str
@@ -79,6 +81,8 @@ class Lane:
     pace: Pace = field(default_factory=Pace)
     count: int = 0
     last_chunk: int = 0
+    need: Need | None = None
+    unfit_since: float = 0.0
     in_flight: Counter[str] = field(default_factory=Counter)
     _pieces: deque[Sequence[int]] = field(default_factory=deque)
     _alone: deque[Sequence[int]] = field(default_factory=deque)
@@ -108,15 +112,17 @@ class Lane:
 
     def take(self, most: int, wanted: Callable[[int], bool] | None = None) -> Sequence[int]:
         """Take up to `most` rows off the queue, none if there are none; rows that are not `wanted` any more are dropped."""
-        while True:
-            taken = self._take(most)
-            if wanted is None:
-                return taken
-            kept = [row for row in taken if wanted(row)]
-            if len(kept) == len(taken):  # then it may be a range
-                return taken
-            if kept or not self.count:
+        if wanted is None:
+            return self._take(most)
+        while self._alone:
+            kept = [row for row in self._take(most) if wanted(row)]
+            if kept:
                 return kept
+        kept = []
+        while self.count and len(kept) < most:
+            kept += [row for row in self._take(most - len(kept)) if wanted(row)]
+        block = range(kept[0], kept[0] + len(kept)) if kept else ()
+        return block if kept == list(block) else kept
 
     def _take(self, most: int) -> Sequence[int]:
         if self._alone:
@@ -143,6 +149,10 @@ class Lane:
         self.count -= len(piece)
         return piece
 
+    def rows(self) -> list[int]:
+        """All that is queued."""
+        return [row for piece in (*self._alone, *self._pieces) for row in piece]
+
     def clear(self) -> None:
         """Drop everything."""
         self._pieces.clear()
@@ -164,10 +174,8 @@ def async_rows(lane: Lane, workers: int, in_flight: int) -> int:
     """How many async actions to hand to a worker that has `in_flight` of them; 0 if it has enough."""
     fair = math.ceil(lane.count / max(1, workers))
     step = lane.pace.step_seconds
-    if step is None:
-        return max(0, min(fair, WINDOW_PROBE_ROWS - in_flight))
     # Code that computes for long without a pause is handed out like sync code: about two targets' worth at a time.
-    window = min(WINDOW_ROWS, max(2, int(2 * TARGET_SECONDS / max(step, 1e-9))))
+    window = WINDOW_PROBE_ROWS if step is None else min(WINDOW_ROWS, max(2, int(2 * TARGET_SECONDS / max(step, 1e-9))))
     if lane.concurrency:
         window = min(window, lane.concurrency)
     return max(0, min(fair, MAX_ROWS, window - in_flight))

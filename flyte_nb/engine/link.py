@@ -37,6 +37,7 @@ class _Wire(asyncio.Protocol):
         self._chunks: deque[bytes] = deque()
         self._held = 0
         self._need: int | None = None
+        self._most = MAX_FRAME_BYTES
         self.peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,7 +52,7 @@ class _Wire(asyncio.Protocol):
                 if self._held < _HEADER.size:
                     return
                 self._need = _HEADER.unpack(self._take(_HEADER.size))[0]
-                if self._need > MAX_FRAME_BYTES:
+                if self._need > self._most:
                     self.close()
                     return
             if self._held < self._need:
@@ -60,6 +61,8 @@ class _Wire(asyncio.Protocol):
             self.frame_received(frame)
 
     def _take(self, size: int) -> bytes:
+        if not size:
+            return b""
         self._held -= size
         first = self._chunks.popleft()
         if len(first) == size:
@@ -106,12 +109,13 @@ class _Gate(_Wire):
         super().__init__(on_messages, on_closed)
         self._token = token
         self._open = False
+        self._most = len(token)  # of a stranger, no more than that is kept
 
     def frame_received(self, frame: bytes) -> None:
         if self._open:
             super().frame_received(frame)
         elif hmac.compare_digest(frame, self._token):
-            self._open = True
+            self._open, self._most = True, MAX_FRAME_BYTES
         else:
             self.close()
 

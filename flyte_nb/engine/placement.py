@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flyte_nb.core.phases import CODE, ActionPhase
 from flyte_nb.engine.commands import Command, SendChunk, SendTask
+from flyte_nb.engine.fitting import Capacity, Need
 from flyte_nb.engine.lanes import BUDGET_SECONDS, TARGET_SECONDS, Lane, async_rows, sync_rows
 from flyte_nb.engine.records import AgentRecord, Chunk, RunRecord
 
 #: A slot gets its second chunk only of tasks whose actions are shorter than this: a long one would only wait there.
 PREFETCH_BELOW_SECONDS = TARGET_SECONDS / 2
+#: A worker that died is expected to be replaced for so long.
+RETURN_SECONDS = 30.0
 
-
-_ABORTED = CODE[ActionPhase.ABORTED]
+_ABORTED, _TIMED_OUT = CODE[ActionPhase.ABORTED], CODE[ActionPhase.TIMED_OUT]
 
 
 class Placement:
@@ -29,7 +31,9 @@ class Placement:
     def __init__(self) -> None:
         self.agents: dict[str, AgentRecord] = {}
         self.chunks: dict[int, Chunk] = {}
+        self.settled = False
         self._last_chunk = 0
+        self._gone: list[tuple[float, Capacity]] = []
 
     def new_chunk(self, run: str, lane: Lane | None, agent: str, rows: Sequence[int], now: float, *, is_async: bool) -> Chunk:
         """Register a chunk."""
@@ -46,20 +50,83 @@ class Placement:
         """Slots that are at work."""
         return sum(min(agent.slots, agent.sync_chunks + (1 if agent.async_rows else 0)) for agent in self.agents.values())
 
+    # ------------------------------------------------------------------ slots of chunks
+    def lend(self, chunk: Chunk) -> None:
+        """A chunk's action waits for others: what it takes of its worker is free meanwhile."""
+        agent = self.agents.get(chunk.agent)
+        if agent is not None and not chunk.lent:
+            agent.sync_chunks -= chunk.weight
+            agent.gpus_in_use -= chunk.gpus
+            chunk.lent = 1
+
+    def take_back(self, chunk: Chunk) -> None:
+        """A chunk's action goes on."""
+        agent = self.agents.get(chunk.agent)
+        if agent is not None and chunk.lent:
+            agent.sync_chunks += chunk.weight
+            agent.gpus_in_use += chunk.gpus
+            chunk.lent = 0
+
+    def finished(self, chunk: Chunk) -> None:
+        """A chunk is over."""
+        self.chunks.pop(chunk.id, None)
+        agent = self.agents.get(chunk.agent)
+        if agent is not None and agent.chunks.pop(chunk.id, None) is not None:
+            self.lend(chunk)
+
+    # ------------------------------------------------------------------ what workers could take
+    def went(self, agent: AgentRecord, now: float) -> None:
+        """A worker is gone; one like it may come in its place."""
+        self._gone.append((now + RETURN_SECONDS, agent.capacity))
+
+    def capacities(self, now: float) -> list[Capacity]:
+        """What there is, and what may soon be there again."""
+        self._gone = [(until, capacity) for until, capacity in self._gone if until > now]
+        return [*(agent.capacity for agent in self.agents.values()), *(capacity for _until, capacity in self._gone)]
+
     def dispatch(self, runs: Iterable[RunRecord], now: float) -> list[Command]:
         """Hand out as much as the workers can take."""
-        agents = [agent for agent in self.agents.values() if not agent.condemned]
+        agents = [agent for agent in self.agents.values() if agent.is_open]
         lanes = [(lane, run) for run in runs for lane in run.lanes.values() if lane.count]
         if not lanes or not agents:
             return []
         lanes.sort(key=lambda pair: (-pair[0].depth, pair[0].last_chunk))
         commands: list[Command] = []
         for lane, run in lanes:
-            if lane.is_async:
-                self._fill_async(lane, run, agents, now, commands)
+            if lane.need is not None:
+                agents = self._fill_needy(lane, lane.need, run, agents, now, commands)
             else:
-                self._fill_sync(lane, run, agents, now, commands)
+                self._fill(lane, run, agents, now, commands)
         return commands
+
+    def _fill(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
+        if not agents:
+            return
+        if lane.is_async:
+            self._fill_async(lane, run, agents, now, commands)
+        else:
+            self._fill_sync(lane, run, agents, now, commands)
+
+    def _fill_needy(
+        self, lane: Lane, need: Need, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]
+    ) -> list[AgentRecord]:
+        """Hand out actions that ask for something; returns the workers that are left for the lanes behind this one.
+
+        A worker that is large enough, but busy, is kept free of new work until the action fits: small ones would take
+        every slot as it becomes free.
+        """
+        fitting = [agent for agent in agents if need.fits(agent.capacity)]
+        self._fill(lane, run, [agent for agent in fitting if not need.is_more_than_a_slot(agent.capacity)], now, commands)
+        large = [agent for agent in fitting if need.is_more_than_a_slot(agent.capacity)]
+        while lane.count and large:
+            agent = max(large, key=lambda agent: (self._spare(agent, need), agent.free_slots))
+            if not self._spare(agent, need):
+                return [other for other in agents if other is not agent]
+            self._send(lane, run, agent, 1, now, commands, weight=need.slots(agent.capacity), gpus=need.gpus)
+        return agents
+
+    def _spare(self, agent: AgentRecord, need: Need) -> bool:
+        return agent.free_slots >= need.slots(agent.capacity) and agent.capacity.gpus - agent.gpus_in_use >= need.gpus
 
     def _fill_async(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
         shares = {agent.agent: async_rows(lane, len(agents), lane.in_flight[agent.agent]) for agent in agents}
@@ -90,21 +157,33 @@ class Placement:
                 return
             self._send(lane, run, agent, size, now, commands)
 
-    def _send(self, lane: Lane, run: RunRecord, agent: AgentRecord, most: int, now: float, commands: list[Command]) -> None:
+    def _send(
+        self,
+        lane: Lane,
+        run: RunRecord,
+        agent: AgentRecord,
+        most: int,
+        now: float,
+        commands: list[Command],
+        *,
+        weight: int = 0,
+        gpus: int = 0,
+    ) -> None:
         state = run.state
-        # Rows that were aborted while they were queued are still in their lane.
-        wanted = (lambda row: not state.phases[row]) if state.totals[_ABORTED] else None
+        # Rows that were stopped, or timed out, while they were queued are still in their lane.
+        wanted = (lambda row: not state.phases[row]) if state.totals[_ABORTED] or state.totals[_TIMED_OUT] else None
         rows = lane.take(most, wanted)
         if not len(rows):
             return
         chunk = self.new_chunk(state.name, lane, agent.agent, rows, now, is_async=lane.is_async)
         agent.chunks[chunk.id] = chunk
-        lane.last_chunk = chunk.id
+        lane.last_chunk = agent.last_chunk = chunk.id
         if lane.is_async:
             agent.async_rows += len(rows)
             lane.in_flight[agent.agent] += len(rows)
-        else:
-            agent.sync_chunks += 1
+        chunk.weight, chunk.gpus = weight or (0 if lane.is_async else 1), gpus
+        agent.sync_chunks += chunk.weight
+        agent.gpus_in_use += gpus
         task = run.tasks[state.tasks[lane.task].key]
         if task.digest not in agent.digests:
             agent.digests.add(task.digest)
@@ -137,4 +216,6 @@ class Placement:
             custom_context=lane.custom_context,
             budget_seconds=BUDGET_SECONDS,
             concurrency=lane.concurrency,
+            settings=state.settings,
+            recorded=run.recorded_of(rows),
         )

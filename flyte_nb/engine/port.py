@@ -13,21 +13,34 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from flyte_nb.core.current import Frame, PendingCall, RunnableTask, Whereabouts
+from flyte_nb.core.current import Frame, PendingCall, RunnableTask, Step, Whereabouts
 from flyte_nb.core.events import Inputs
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
+from flyte_nb.engine import bodies
 from flyte_nb.engine.commands import AnswerFailure, AnswerName, AnswerOutputs
-from flyte_nb.engine.stimuli import Called, CallsCancelled, NameAsked, Stimulus, TaskOffered
+from flyte_nb.engine.stimuli import (
+    Called,
+    CallsCancelled,
+    ConditionAnswered,
+    NameAsked,
+    ReportFlushed,
+    StepEnded,
+    Stimulus,
+    TaskOffered,
+)
 
 Answer = AnswerOutputs | AnswerFailure | AnswerName
 
 #: A loop that makes very many calls in one turn sends this many ahead, so that work starts while it goes on.
 BATCH_ROWS = 2_000
+#: A thread that blocks for an answer looks this often whether it was told to stop.
+WAIT_SLICE_SECONDS = 0.05
 
 
 class Mailbox(Protocol):
@@ -45,17 +58,20 @@ class Caller:
         place: the place's id.
         post: sends a stimulus to the controller.
         around_wait: entered by a thread while it blocks for an answer (a worker lends its slot meanwhile).
+        around_ours: entered by a body's thread around our own code (a worker throws no stop into it meanwhile).
     """
 
     def __init__(
         self,
         place: str,
         post: Callable[[Stimulus], None],
-        around_wait: Callable[[Frame], object] | None = None,
+        around_wait: Callable[[Frame], AbstractContextManager[None]] | None = None,
+        around_ours: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.place = place
         self.post = post
         self._around_wait = around_wait
+        self.around_ours = around_ours
         self._ids = itertools.count(1)
         self._mailboxes: dict[int, Mailbox] = {}
         self._loops: dict[asyncio.AbstractEventLoop, _LoopPort] = {}
@@ -98,12 +114,27 @@ class Caller:
 
     def action_name(self, frame: Frame) -> str:
         """See `core.current.Submitter`."""
-        box = _NameBox()
-        port = self.open(box)
-        self.post(NameAsked(self.place, port, frame.action.run, frame.action.row))
-        box.arrived.wait()
-        self.close_port(port)
-        return box.name
+        with self.around_ours():
+            box = _NameBox()
+            port = self.open(box)
+            self.post(NameAsked(self.place, port, frame.action.run, frame.action.row))
+            box.arrived.wait()
+            self.close_port(port)
+            return box.name
+
+    def record_step(self, frame: Frame, step: Step, error: Exception | None) -> None:
+        """See `core.current.Submitter`."""
+        action = frame.action
+        failure = None if error is None else bodies.failure_of(error, self.place)
+        self.post(StepEnded(self.place, action.run, action.row, action.token, frame.group, step, failure))
+
+    def write_report(self, frame: Frame, tabs: Sequence[tuple[str, str]]) -> None:
+        """See `core.current.Submitter`."""
+        self.post(ReportFlushed(frame.action.run, frame.action.row, frame.action.token, tabs))
+
+    def answer_condition(self, run: str, name: str, answer: Item) -> None:
+        """See `core.current.Submitter`."""
+        self.post(ConditionAnswered(run, None, name, answer))
 
     def offer(self, run: str, task: RunnableTask) -> None:
         """Make sure that the controller knows a task before it is called."""
@@ -128,8 +159,13 @@ class Caller:
         if self._around_wait is None:
             yield
         else:
-            with self._around_wait(frame):  # type: ignore[attr-defined]  # a context manager
+            with self._around_wait(frame):
                 yield
+
+    def check_stop(self, frame: Frame) -> None:
+        """On a worker, end a blocking wait of an action that was told to stop."""
+        if self._around_wait is not None and frame.action.refusal:
+            raise asyncio.CancelledError(frame.action.refusal)
 
     def _port_for(self, loop: asyncio.AbstractEventLoop) -> _LoopPort:
         with self._lock:
@@ -194,13 +230,14 @@ class _LoopPort:
         frame, caller = batch.frame, self._caller
         try:
             caller.offer(frame.action.run, batch.task)
+            stimulus = called(caller.place, self.port, batch.first_seq, batch.task, frame, batch.inputs)
         except Exception as error:  # noqa: BLE001 - a task that cannot be pickled is told to those who called it
             for seq in range(batch.first_seq, batch.first_seq + len(batch.inputs)):
                 call = self._waiting.pop(seq, None)  # none if it was cancelled before it was sent
                 if call is not None:
                     call.fail_here(error)
             return
-        caller.post(called(caller.place, self.port, batch.first_seq, batch.task, frame, batch.inputs))
+        caller.post(stimulus)
 
     def cancel(self, call: PendingCall) -> None:
         if self._waiting.pop(call.seq, None) is not None:
@@ -243,6 +280,7 @@ def called(place: str, port: int, first_seq: int, task: RunnableTask, frame: Fra
         group=frame.group,
         custom_context=frame.custom_context,
         inputs=inputs,
+        cache_keys=task.cache_keys(action.run, inputs) if task.facts.cache.behavior != "disable" else (),
     )
 
 
@@ -268,7 +306,8 @@ class Stream:
         self._ended_total = 0
         self._sent = 0
         self._held: deque[Inputs] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()  # not a Condition: an interrupt inside of its code would leave it locked
+        self._sleepers: list[SimpleQueue[None]] = []
         self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._closed = False
         self._port = caller.open(self)
@@ -277,8 +316,12 @@ class Stream:
         """Add calls; positions count on from the last one. Those over the limit are held until others have ended."""
         if self._frame.action.refusal:
             raise asyncio.CancelledError(self._frame.action.refusal)
+        with self._caller.around_ours():
+            self._submit(inputs)
+
+    def _submit(self, inputs: Sequence[Inputs]) -> None:
         self._caller.offer(self._frame.action.run, self._task)
-        with self._changed:
+        with self._lock:
             self._results.extend([None] * len(inputs))
             self._ended.extend(bytes(len(inputs)))
             if self._limit:
@@ -312,12 +355,14 @@ class Stream:
             self._tell(1)
 
     def _tell(self, count: int) -> None:
-        with self._changed:
+        with self._lock:
             self._ended_total += count
             if self._held:
                 self._refill()
             watchers, self._watchers = self._watchers, []
-            self._changed.notify_all()
+            sleepers, self._sleepers = self._sleepers, []
+        for sleeper in sleepers:
+            sleeper.put(None)
         for loop, watcher in watchers:
             with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
                 loop.call_soon_threadsafe(_wake, watcher)
@@ -339,10 +384,17 @@ class Stream:
             self._block(lambda: self._ended_total > more_than)
 
     def _block(self, there: Callable[[], bool]) -> None:
-        with self._caller.waiting(self._frame), self._changed:
-            while not there():
-                # In slices: an asynchronous exception (an abort) is only raised between them.
-                self._changed.wait(0.05)
+        sleeper: SimpleQueue[None] = SimpleQueue()
+        with self._caller.around_ours(), self._caller.waiting(self._frame):
+            while True:
+                with self._lock:
+                    if there():
+                        return
+                    if sleeper not in self._sleepers:
+                        self._sleepers.append(sleeper)
+                with suppress(Empty):
+                    sleeper.get(timeout=WAIT_SLICE_SECONDS)
+                self._caller.check_stop(self._frame)
 
     async def wait_result_async(self, index: int) -> None:
         """Wait on the running loop until the result at a position is there."""
@@ -356,7 +408,7 @@ class Stream:
         loop = asyncio.get_running_loop()
         while not there():
             watcher: asyncio.Future[None] = loop.create_future()
-            with self._changed:
+            with self._lock:
                 if there():
                     return
                 self._watchers.append((loop, watcher))
@@ -369,10 +421,11 @@ class Stream:
     def close(self) -> None:
         """Abort what has not ended, and forget the mailbox."""
         self._closed = True
-        open_seqs = [index for index, ended in enumerate(self._ended[: self._sent]) if not ended]
-        if open_seqs:
-            self._caller.post(CallsCancelled(self._caller.place, self._port, open_seqs))
-        self._caller.close_port(self._port)
+        with self._caller.around_ours():
+            open_seqs = [index for index, ended in enumerate(self._ended[: self._sent]) if not ended]
+            if open_seqs:
+                self._caller.post(CallsCancelled(self._caller.place, self._port, open_seqs))
+            self._caller.close_port(self._port)
 
 
 def _wake(watcher: asyncio.Future[None]) -> None:

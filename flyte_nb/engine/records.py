@@ -14,8 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flyte_nb.core.current import Context
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import TERMINAL_CODES
 from flyte_nb.core.state import RunState
+from flyte_nb.engine.adoption import Offer
+from flyte_nb.engine.fitting import Capacity, Need
 from flyte_nb.engine.lanes import Lane, Pace
 
 #: A slot holds the chunk that it works on and one more, so that it never waits for the next one.
@@ -26,7 +30,8 @@ CHUNKS_PER_SLOT = 2
 class Chunk:
     """Attempts that travel together. Its id is the token of each of them.
 
-    `lane` is None for the chunk of a root whose body runs in the kernel.
+    `lane` is None for the chunk of a root whose body runs in the kernel. `weight` is how many slots it takes, unless they
+    are `lent`: its action waits for others.
     """
 
     id: int
@@ -39,23 +44,44 @@ class Chunk:
     is_async: bool
     finished: bool = False
     lent: int = 0
+    weight: int = 0
+    gpus: int = 0
 
 
 @dataclass(slots=True)
 class AgentRecord:
-    """A worker and what it has of ours."""
+    """A worker and what it has of ours.
+
+    `sync_chunks` counts the slots that its chunks take. It is `condemned` when we have ordered its end, `leaving` when it is
+    about to go (`retired`: because somebody wants that), `tainted` when an exception was thrown into a body of it.
+    """
 
     agent: str
     name: str
     pid: int
-    slots: int
+    capacity: Capacity
     ours: bool
     chunks: dict[int, Chunk] = field(default_factory=dict)
     digests: set[str] = field(default_factory=set)
     sync_chunks: int = 0
     async_rows: int = 0
+    gpus_in_use: int = 0
+    last_chunk: int = 0
     condemned: bool = False
+    leaving: bool = False
+    retired: bool = False
+    tainted: bool = False
     clogged: bool = False
+
+    @property
+    def slots(self) -> int:
+        """Sync actions that it runs at once."""
+        return self.capacity.slots
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is given work."""
+        return not (self.condemned or self.leaving)
 
     @property
     def free_slots(self) -> int:
@@ -86,6 +112,7 @@ class RunRecord:
         self.in_kernel = in_kernel
         self.tasks: dict[str, TaskRecord] = {}
         self.lanes: dict[tuple[int, int, Context, bool], Lane] = {}
+        self.needy: list[Lane] = []
         self._context_from, self._contexts = [0], [state.custom_context]
         self._batches: list[list[tuple[int, int, int]]] = [[]]
         self.tokens = array("Q", (0,))
@@ -96,19 +123,19 @@ class RunRecord:
         self.depths: dict[int, int] = {0: 0}
         self.open_children: dict[int, int] = {}
         self.user_failures: dict[int, int] = {}
+        self.offers: dict[int, Offer] = {}
         self.losses: dict[int, int] = {}
+        self.parked_losses: dict[int, int] = {}
+        self.resting: set[int] = set()
         self.stopping: dict[int, str] = {}
-        self.timed_out: set[int] = set()
+        self.timed_out: dict[int, Failure] = {}
+        self.recorded: dict[int, dict[str, Item | Failure]] = {}
+        self.cache_keys: dict[int, str] = {}
         self.announced = False
 
     def add(self, count: int, place: str, port: int, first_seq: int, context: Context) -> None:
         """Make room for new rows whose answers go to a port."""
-        key, first = (place, port), len(self.tokens)
-        index = self._port_index.get(key)
-        if index is None:
-            index = self._port_index[key] = len(self.ports)
-            self.ports.append(key)
-            self._batches.append([])
+        first, index = len(self.tokens), self._port(place, port)
         self._batches[index].append((first_seq, first, count))
         if context != self._contexts[-1]:
             self._context_from.append(first)
@@ -116,6 +143,25 @@ class RunRecord:
         self.tokens.extend(array("Q", (0,)) * count)
         self.port_ids.extend(array("I", (index,)) * count)
         self.seqs.extend(array("I", range(first_seq, first_seq + count)))
+
+    def _port(self, place: str, port: int) -> int:
+        key = (place, port)
+        index = self._port_index.get(key)
+        if index is None:
+            index = self._port_index[key] = len(self.ports)
+            self.ports.append(key)
+            self._batches.append([])
+        return index
+
+    def point_to(self, row: int, place: str, port: int, seq: int) -> None:
+        """From here on another caller waits for an action."""
+        index = self._port(place, port)
+        self._batches[index].append((seq, row, 1))
+        self.port_ids[row], self.seqs[row] = index, seq
+
+    def recorded_of(self, rows: Sequence[int]) -> dict[int, dict[str, Item | Failure]] | None:
+        """Steps that earlier attempts of these actions have taken, by row."""
+        return {row: self.recorded[row] for row in rows if row in self.recorded} if self.recorded else None
 
     def port_of(self, row: int) -> tuple[str, int, int]:
         """(place, port, sequence number) that waits for an action."""
@@ -135,7 +181,11 @@ class RunRecord:
         lane = self.lanes.get(key)
         if lane is None:
             facts = self.state.tasks[task]
-            lane = self.lanes[key] = Lane(self.state.name, task, depth, facts.is_async, context, concurrency=facts.concurrency, pace=pace)
+            need = Need.of(facts.resources)
+            lane = Lane(self.state.name, task, depth, facts.is_async, context, concurrency=facts.concurrency, pace=pace, need=need)
+            self.lanes[key] = lane
+            if need is not None:
+                self.needy.append(lane)
         return lane
 
     def context_of(self, row: int) -> Context:

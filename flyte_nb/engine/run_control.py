@@ -15,6 +15,7 @@ from flyte_nb.core.events import (
     ActionFailed,
     ActionsAborted,
     ActionsCalled,
+    ActionsReused,
     ActionsSucceeded,
     AttemptFailed,
     AttemptsLost,
@@ -25,17 +26,20 @@ from flyte_nb.core.events import (
     TaskFacts,
 )
 from flyte_nb.core.failure import Failure
-from flyte_nb.core.payloads import StoredBlob
+from flyte_nb.core.payloads import Item, StoredBlob
 from flyte_nb.core.phases import TERMINAL_CODES, ActionPhase
-from flyte_nb.engine import answers
+from flyte_nb.core.policy import Timeout
+from flyte_nb.engine import answers, losses
+from flyte_nb.engine.adoption import CALLER_ENDED, CALLER_FAILED, Claim, Offer
+from flyte_nb.engine.asides import Asides
 from flyte_nb.engine.commands import AnnounceEnd, ForgetRun, KillWorker, RecordEvent, SendChunk, StopActions
 from flyte_nb.engine.desk import Desk
 from flyte_nb.engine.lanes import Lane
+from flyte_nb.engine.limits import Limits
 from flyte_nb.engine.records import Chunk, RunRecord, TaskRecord
-from flyte_nb.engine.stimuli import KERNEL, Called, ChunkReport, TaskOffered
+from flyte_nb.engine.stimuli import KERNEL, AgentLost, Called, ChunkReport, TaskOffered
 
-#: How often an action may lose its worker before it fails.
-MAX_LOSSES = 10
+NO_TIMEOUT = Timeout()
 
 
 class RunControl:
@@ -50,12 +54,16 @@ class RunControl:
         self.run = run
         self.state = run.state
         self.desk = desk
+        self.asides = Asides(run, desk, self._record, lambda task: self._declare(task, b""), self._ended)
+        self.limits = Limits(run, desk, self._stop_late, self._fail_queued)
 
     # ------------------------------------------------------------------ calls
-    def start(self, blob: bytes) -> None:
-        """Queue the root."""
+    def start(self, blob: bytes, cache_key: str, now: float) -> None:
+        """Queue the root, unless its result is known."""
         self.run.tasks[self.state.root.key] = TaskRecord(0, answers.blob_digest(blob), blob)
-        self._queue_again([0])
+        if not cache_key or self._left_by_cache([0], [cache_key], now):
+            self.limits.called([0], now)
+            self._queue_again([0])
 
     def task_offered(self, offer: TaskOffered) -> None:
         """A place is about to call a task."""
@@ -75,25 +83,74 @@ class RunControl:
         if refusal is not None:
             self.desk.order_all(answers.refuse(call, refusal))
             return
+        if self.run.needy:
+            self._park(call.token)
+        offer = self.run.offers.get(call.parent)
+        if offer is None:
+            self._call(call, (), now)
+            return
+        for part in offer.claim(call, self.run.stopping):
+            seq = call.first_seq + part.offset
+            if isinstance(part, Claim):
+                self._adopt(part.row, call.place, call.port, seq)
+            else:
+                inputs = call.inputs[part.offset : part.offset + len(part.sequences)]
+                keys = call.cache_keys[part.offset : part.offset + len(part.sequences)]
+                self._call(replace(call, first_seq=seq, inputs=inputs, cache_keys=keys), part.sequences, now)
+
+    def _park(self, token: int) -> None:
+        """An async body that holds slots calls others: it will wait for them, so from here on it holds none."""
+        chunk = self.desk.placement.chunks.get(token)
+        if chunk is not None and chunk.is_async:
+            self.desk.placement.lend(chunk)
+
+    def _adopt(self, row: int, place: str, port: int, seq: int) -> None:
+        """Another attempt of the caller waits for an action; it is told at once if that has ended."""
+        state, run = self.state, self.run
+        run.point_to(row, place, port, seq)
+        phase = state.phase_of(row)
+        if phase in {ActionPhase.SUCCEEDED, ActionPhase.RECOVERED}:
+            self.desk.order_all(answers.outputs(run, [row], [state.output(row)]))
+        elif phase is ActionPhase.ABORTED:
+            self.desk.order_all(answers.failure(run, row, answers.aborted_failure(state.abort_reason(row))))
+        elif phase.is_terminal:
+            self.desk.order_all(answers.failure(run, row, state.failures[row]))
+
+    def _call(self, call: Called, sequences: Sequence[int], now: float) -> None:
+        """Turn calls into queued actions."""
         state, run, count = self.state, self.run, len(call.inputs)
+        if state.count + count - 1 > run.max_actions:
+            self.desk.order_all(answers.refuse(call, answers.too_many_failure(state.name, run.max_actions)))
+            return
         first = state.count
         task = run.tasks[call.task_key]
-        self._record(ActionsCalled(state.name, first, call.parent, task.id, call.group, call.inputs, now))
+        self._record(ActionsCalled(state.name, first, call.parent, task.id, call.group, call.inputs, now, sequences))
         run.add(count, call.place, call.port, call.first_seq, call.custom_context)
         run.open_children[call.parent] = run.open_children.get(call.parent, 0) + count
-        pace = self.desk.pace(state.tasks[task.id].name)
-        run.lane(task.id, run.depth(call.parent), call.custom_context, pace).put(range(first, first + count))
+        facts, rows = state.tasks[task.id], range(first, first + count)
+        if facts.kind == "condition":
+            self.asides.open_conditions(rows, now)
+            return
+        if facts.timeout != NO_TIMEOUT:
+            self.limits.called(rows, now)
+        left = self._left_by_cache(rows, call.cache_keys, now) if call.cache_keys else rows
+        run.lane(task.id, run.depth(call.parent), call.custom_context, self.desk.pace(facts.name)).put(left)
+
+    def _left_by_cache(self, rows: Sequence[int], keys: Sequence[str], now: float) -> Sequence[int]:
+        """End the calls whose results are known; the rest is to run."""
+        return self.desk.reuse.call(self.run, rows, keys, now, reused=self._reused, queue=lambda row: self._queue_again([row]))
+
+    def _reused(self, rows: Sequence[int], outputs: Sequence[Item], now: float) -> None:
+        self._record(ActionsReused(self.state.name, rows, outputs, now))
+        self.desk.order_all(answers.outputs(self.run, rows, outputs))
+        self._ended(rows, now)
 
     def _refusal(self, call: Called) -> Failure | None:
         """Why these calls cannot become actions, or None."""
         if call.parent >= self.state.count or self.run.tokens[call.parent] != call.token or call.parent in self.run.stopping:
             reason = self.run.stopping.get(call.parent, "its action has ended")
             return answers.aborted_failure(reason)
-        if call.task_key not in self.run.tasks:
-            return answers.unknown_task_failure(call.task_key)
-        if self.state.count + len(call.inputs) - 1 > self.run.max_actions:
-            return answers.too_many_failure(self.state.name, self.run.max_actions)
-        return None
+        return None if call.task_key in self.run.tasks else answers.unknown_task_failure(call.task_key)
 
     def _record(self, event: Event) -> None:
         self.state.apply(event)
@@ -116,10 +173,15 @@ class RunControl:
                 self._attempt_failed(row, replace(failure, worker=worker), started, ended, now)
         stopped = [chunk.rows[index] for index, _ended in report.stopped]
         self._settle_stopped(self._released(chunk, stopped), now)
-        returned = self._released(chunk, [chunk.rows[index] for index in report.returned])
-        self._settle_stopped([row for row in returned if row in self.run.stopping], now)
+        if report.returned:
+            self._returned(chunk, self._released(chunk, [chunk.rows[index] for index in report.returned]), now)
+
+    def _returned(self, chunk: Chunk, rows: Sequence[int], now: float) -> None:
+        """Rows came back unstarted: they are queued again, unless they were to stop anyway."""
+        again = [row for row in rows if row not in self.run.stopping]
+        self._settle_stopped([row for row in rows if row in self.run.stopping], now)
         if chunk.lane is not None:
-            chunk.lane.put_front([row for row in returned if row not in self.run.stopping])
+            chunk.lane.put_front([row for row in again if self.state.phases[row] not in TERMINAL_CODES])
 
     def _released(self, chunk: Chunk, rows: Sequence[int]) -> list[int]:
         """Those of the rows that this chunk still holds; it holds them no longer."""
@@ -158,30 +220,35 @@ class RunControl:
     def _attempt_failed(self, row: int, failure: Failure, started: float, ended: float, now: float) -> None:
         """A failed attempt: another one if the task's retries allow it, the action's end if not."""
         if row in self.run.timed_out:
-            self.run.timed_out.discard(row)
+            late = self.run.timed_out.pop(row)
             self.run.stopping.pop(row, None)
-            limit = self.state.task_of(row).timeout.max_runtime_seconds or 0.0
-            if ended - started >= limit:  # what a body raises when it is stopped is not why it failed
-                failure = answers.timeout_failure(limit)
+            limit = self.state.task_of(row).timeout.max_runtime_seconds
+            if not limit or late.code != answers.RUNTIME_CODE or ended - started >= limit:
+                failure = late  # what a body raises when it is stopped is not why it failed
         elif row in self.run.stopping:
             self._settle_stopped([row], now)
             return
-        retries = self.state.task_of(row).retries
+        state, retries = self.state, self.state.task_of(row).retries
         used = self.run.user_failures.get(row, 0)
         if failure.retryable and used < retries.count:
             self.run.user_failures[row] = used + 1
             retry_at = now + retries.delay(used)
-            self._record(AttemptFailed(self.state.name, row, failure, started, ended, retry_at))
-            self._stop_children([row], "its caller's attempt failed", now)
-            self.desk.at(retry_at, self.state.name, lambda _now: self._queue_again([row]))
+            self._record(AttemptFailed(state.name, row, failure, started, ended, retry_at))
+            self._stop_children([row], CALLER_FAILED, now)
+            self._offer_children([row], settled=state.count)
+            self.desk.at(retry_at, state.name, lambda now: self._next_attempt(row, now))
         else:
-            self._fail(row, failure, started, ended)
+            self._fail(row, failure, started, ended, now)
 
-    def _fail(self, row: int, failure: Failure, started: float, ended: float) -> None:
+    def _fail(self, row: int, failure: Failure, started: float, ended: float, now: float) -> None:
         phase = ActionPhase.TIMED_OUT if failure.kind == "timeout" else ActionPhase.FAILED
         self._record(ActionFailed(self.state.name, row, phase, failure, started, ended))
         self.desk.order_all(answers.failure(self.run, row, failure))
-        self._ended([row], ended)
+        self._ended([row], now)
+
+    def _next_attempt(self, row: int, now: float) -> None:
+        self.limits.queued([row], now)
+        self._queue_again([row])
 
     def _queue_again(self, rows: Sequence[int]) -> None:
         """Queue rows for another (or their first) attempt."""
@@ -216,19 +283,33 @@ class RunControl:
                 groups=[""],
                 custom_context=state.custom_context,
                 budget_seconds=0.0,
+                settings=state.settings,
+                recorded=self.run.recorded_of([0]),
             )
         )
 
+    def _offer_children(self, rows: Sequence[int], settled: int = 0) -> None:
+        """Offer what actions called to their next attempt; of rows below `settled` only what succeeded."""
+        for row in rows:
+            if row in self.state.children:
+                earlier = self.run.offers.get(row)
+                self.run.offers[row] = Offer(self.state, row, max(settled, earlier.settled if earlier is not None else 0))
+
     def _ended(self, rows: Sequence[int], now: float) -> None:
         """Rows reached a terminal phase: what they called and did not wait for is stopped, and the run may be over."""
+        if self.run.cache_keys:
+            self.desk.reuse.ended(self.run, rows, now)
+        if self.run.offers:
+            for row in rows:
+                self.run.offers.pop(row, None)
         if self.run.stopping:
             for row in rows:
                 self.run.stopping.pop(row, None)
-                self.run.timed_out.discard(row)
+                self.run.timed_out.pop(row, None)
         self.run.children_ended(rows)
         waiting = self.run.open_children
         if len(waiting) > (0 in waiting) or 0 in rows:  # somebody else than the root has open children
-            self._stop_children([row for row in rows if row in self.run.open_children], "its caller has ended", now)
+            self._stop_children([row for row in rows if row in self.run.open_children], CALLER_ENDED, now)
         if self.state.ended_at is not None:
             self._announce()
 
@@ -260,45 +341,58 @@ class RunControl:
         self._announce()
 
     # ------------------------------------------------------------------ lost workers
-    def chunk_lost(self, chunk: Chunk, worker: str, reason: str, now: float, *, blameless: bool = False) -> None:
+    def chunk_lost(self, chunk: Chunk, worker: str, lost: AgentLost, now: float, *, blameless: bool, suspects: int) -> None:
         """A chunk's worker is gone: its actions are queued again, the suspects apart from the bystanders.
 
         Args:
             chunk: what the worker had.
             worker: its name.
-            reason: what is known of its end.
+            lost: what is known of its end.
             now: UTC seconds.
             blameless: we ended it, because of an action that did not stop; nothing else that it had is to blame.
+            suspects: how many actions on the worker, of all its chunks, may have ended it.
         """
         run, state = self.run, self.state
         if chunk.lane is None:
             return
+        guilty, told = ([], False) if blameless else losses.suspects_of(run, chunk)
         rows = self._released(chunk, chunk.rows)
-        self._settle_stopped([row for row in rows if row in run.stopping], now)
-        again = [row for row in rows if row not in run.stopping and state.phases[row] not in TERMINAL_CODES]
+        doomed = [row for row in rows if row in run.stopping]
+        again = [row for row in rows if row not in run.stopping]
+        self._settle_stopped(doomed, now)
+        again = [row for row in again if state.phases[row] not in TERMINAL_CODES]
+        guilty = [row for row in guilty if row in again]
+        if lost.rss_bytes and suspects == 1 and guilty:
+            again.remove(guilty[0])
+            began = state.started_ats[guilty[0]] or chunk.sent_at
+            self._attempt_failed(guilty[0], losses.oom_failure(worker, lost.rss_bytes, lost.limit_bytes), began, now, now)
+            guilty = []
         started = [row for row in again if state.started_ats[row]]
         if started:
-            self._record(AttemptsLost(state.name, started, f"worker {worker} was lost: {reason}", now))
-        self._stop_children(again, "its caller's worker was lost", now)
-        told = chunk.is_async and bool(started)  # else any of them may have ended the worker before its start was told
-        suspects = [] if blameless else started if told else again
-        guilty = set(suspects)
-        chunk.lane.put_front([row for row in again if row not in guilty])
-        failure = answers.lost_failure(worker, reason, MAX_LOSSES + 1)
-        self._retry_lost(chunk.lane, suspects, failure, now, told=told)
+            self._record(AttemptsLost(state.name, started, f"worker {worker} was lost: {lost.reason}", now))
+            self.limits.queued(started, now)
+        self._offer_children(again)
+        self._queue_lost(chunk.lane, losses.judge(run, again, guilty, told=told, most=self.desk.max_losses), worker, lost, now)
 
-    def _retry_lost(self, lane: Lane, rows: list[int], failure: Failure, now: float, *, told: bool) -> None:
-        """Queue rows again that were (`told`), or may have been, running. A running one, or the only one, used up one loss."""
-        losses, keep = self.run.losses, []
-        for row in rows:
-            if told or len(rows) == 1:
-                losses[row] = losses.get(row, 0) + 1
-            if losses.get(row, 0) > MAX_LOSSES:
-                self._fail(row, failure, 0.0, now)
+    def _queue_lost(self, lane: Lane, verdict: losses.Verdict, worker: str, lost: AgentLost, now: float) -> None:
+        lane.put_front(verdict.bystanders)
+        for row in verdict.spent:
+            if lost.rss_bytes:
+                failure = losses.oom_failure(worker, lost.rss_bytes, lost.limit_bytes)
             else:
-                keep.append(row)
-        if keep:
-            lane.put_apart(keep)
+                failure = losses.lost_failure(worker, lost.reason, self.run.losses.get(row) or self.run.parked_losses[row])
+            self._fail(row, failure, 0.0, now, now)
+        if not verdict.rest_seconds:
+            lane.put_apart(verdict.suspects)
+            return
+        resting, rows = self.run.resting, verdict.suspects
+        resting.update(rows)
+
+        def rested(_now: float) -> None:
+            resting.difference_update(rows)
+            lane.put_apart([row for row in rows if self.state.phases[row] not in TERMINAL_CODES])
+
+        self.desk.at(now + verdict.rest_seconds, self.state.name, rested)
 
     # ------------------------------------------------------------------ stopping
     def stop(self, rows: Sequence[int], reason: str, now: float) -> None:
@@ -314,8 +408,8 @@ class RunControl:
         """Stop actions and all that they called: what is queued is dropped, what runs is told to stop."""
         doomed = self.run.subtree(rows)
         fresh = [row for row in doomed if row not in self.run.stopping]
-        late = self.run.timed_out.intersection(doomed)
-        self.run.timed_out -= late  # an abort outdoes a time limit: there will be no other attempt
+        # An abort outdoes a time limit: there will be no other attempt.
+        late = [row for row in doomed if self.run.timed_out.pop(row, None)] if self.run.timed_out else []
         self.run.stopping.update(dict.fromkeys((*fresh, *late), reason))
         held = [row for row in fresh if self.run.tokens[row]]
         self._settle_stopped([row for row in fresh if not self.run.tokens[row]], now)
@@ -353,17 +447,37 @@ class RunControl:
     def _runtime_checker(self, row: int, token: int, seconds: float) -> Callable[[float], None]:
         def check(now: float) -> None:
             if self.run.tokens[row] == token and row not in self.run.stopping:
-                self._stop([row], f"it ran for longer than {seconds:g} s", now)
-                self.run.timed_out.add(row)
+                self._stop_late(row, answers.timeout_failure(seconds), now)
 
         return check
+
+    def _stop_late(self, row: int, failure: Failure, now: float) -> None:
+        """Stop an attempt whose time is over: that is then what became of it."""
+        self._stop([row], failure.message, now)
+        self.run.timed_out[row] = failure
+
+    def _fail_queued(self, row: int, failure: Failure, now: float) -> None:
+        """An attempt failed that no worker holds; if there is to be another one, it keeps its place in the queue."""
+        used = self.run.user_failures.get(row, 0)
+        if failure.retryable and used < self.state.task_of(row).retries.count:
+            self.run.user_failures[row] = used + 1
+            self._record(AttemptFailed(self.state.name, row, failure, 0.0, now, now))
+            self.limits.queued([row], now)
+        else:
+            self._stop_children([row], CALLER_ENDED, now)
+            self._fail(row, failure, 0.0, now, now)
+
+    def fail_queued(self, rows: Sequence[int], failure: Failure, now: float) -> None:
+        """Queued attempts have failed before any worker could take them."""
+        for row in rows:
+            if self.state.phases[row] not in TERMINAL_CODES and row not in self.run.stopping:
+                self._fail_queued(row, failure, now)
 
     def _settle_stopped(self, rows: Sequence[int], now: float) -> None:
         """Record the end of actions that were stopped."""
         late = [row for row in rows if row in self.run.timed_out]
         for row in late:
-            seconds = self.state.task_of(row).timeout.max_runtime_seconds or 0.0
-            self._attempt_failed(row, answers.timeout_failure(seconds), self.state.started_ats[row], now, now)
+            self._attempt_failed(row, self.run.timed_out[row], self.state.started_ats[row], now, now)
         rows = [row for row in rows if row not in late and self.state.phases[row] not in TERMINAL_CODES]
         for reason, members in answers.by_reason(self.run, rows):
             self._record(ActionsAborted(self.state.name, members, reason, now))

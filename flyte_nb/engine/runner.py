@@ -17,8 +17,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from flyte_nb.core.caching import ResultCache
 from flyte_nb.core.current import RunnableTask
 from flyte_nb.core.events import Event
+from flyte_nb.core.failure import CLUSTER_LOST
 from flyte_nb.core.state import RunState
 from flyte_nb.engine.backend import Backend, ClusterFacts
 from flyte_nb.engine.clock import Clock, SystemClock
@@ -29,6 +31,7 @@ from flyte_nb.engine.commands import (
     AnswerOutputs,
     Command,
     ForgetRun,
+    HandBack,
     KillWorker,
     RecordEvent,
     RefuseRun,
@@ -44,7 +47,10 @@ from flyte_nb.engine.stimuli import (
     KERNEL,
     AbortRequested,
     AgentJoined,
+    AgentLeaving,
     AgentLost,
+    ClusterLost,
+    ClusterSettled,
     RunRequested,
     Stimulus,
     TimeReached,
@@ -80,6 +86,7 @@ class Runner:
         backend: where attempts are executed; started with the first run.
         sinks: what hears of events.
         on_cluster: called with a line for the user when the cluster is started or cannot be.
+        results: where results are kept that may be reused.
     """
 
     def __init__(
@@ -90,11 +97,12 @@ class Runner:
         grace_seconds: float = GRACE_SECONDS,
         clock: Clock | None = None,
         on_cluster: Callable[[str], None] | None = None,
+        results: ResultCache | None = None,
     ) -> None:
         self.backend = backend
         self.lock = threading.RLock()
         self.caller = Caller(KERNEL, self.post)
-        self._controller = Controller(grace_seconds=grace_seconds)
+        self._controller = Controller(grace_seconds=grace_seconds, results=results)
         self._drivers = DriverHost(self.caller, self.post)
         self._sinks = sinks
         self._clock = clock or SystemClock()
@@ -103,9 +111,11 @@ class Runner:
         self._scheduled = False
         self._loop = asyncio.new_event_loop()
         self._started_backend: asyncio.Task[None] | None = None
+        self._closing_backend: asyncio.Task[None] | None = None
         self._cluster_error: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._refusals: dict[str, str] = {}
+        self._last_ended: list[RunState] = []
         self._live: dict[str, threading.Event] = {}
         self._gc_threshold: tuple[int, int, int] | None = None
         self._performing = False
@@ -157,7 +167,10 @@ class Runner:
             self._live[request.run] = threading.Event()
         self._handle([request])
         refusal = self._refusals.pop(request.run, None)
-        return refusal if refusal is not None else self._controller.runs[request.run].state
+        if refusal is not None:
+            return refusal
+        control = self._controller.runs.get(request.run)
+        return control.state if control is not None else self._last_ended[0]  # its result was in the cache
 
     def _not_from_here(self) -> None:
         if threading.current_thread() is self._thread:
@@ -226,8 +239,9 @@ class Runner:
             self._relax_gc()
 
     async def _shut_down(self) -> None:
-        if self._started_backend is not None:
-            await asyncio.wait([self._started_backend])
+        begun = [task for task in (self._started_backend, self._closing_backend) if task is not None]
+        if begun:
+            await asyncio.wait(begun)
             await self.backend.close()
 
     # ------------------------------------------------------------------ on the runner's thread
@@ -246,6 +260,8 @@ class Runner:
 
     async def _start_backend(self) -> None:
         try:
+            if self._closing_backend is not None:  # the one before was lost
+                await asyncio.wait([self._closing_backend])
             await self.backend.start(self)
         except BaseException as error:  # noqa: BLE001 - told to every run that waits for the cluster
             self._cluster_error = error
@@ -255,6 +271,7 @@ class Runner:
                 self.abort(run, 0, reason)
             self._on_cluster(reason)
         else:
+            self._handle([ClusterSettled()])
             self._on_cluster(self.backend.facts().sentence())
 
     def _drain(self) -> None:
@@ -320,7 +337,7 @@ class Runner:
             self._refusals[command.run] = command.reason
         elif isinstance(command, ReportDefect):
             logger.error("flyte_nb: run %s was ended by a defect of flyte_nb:\n%s", command.runs, command.traceback)
-        elif isinstance(command, SendTask):
+        elif isinstance(command, SendTask | HandBack):
             self.backend.send(command.place, command)
 
     def _not_carried_out(self, command: Command) -> None:
@@ -360,6 +377,7 @@ class Runner:
 
     def _announce(self, run: str) -> None:
         state = self._controller.runs[run].state
+        self._last_ended = [state]
         self._controller.forget(run)
         for sink in self._sinks:
             try:
@@ -394,6 +412,20 @@ class Runner:
         """See `Listener`."""
         self._handle(stimuli)
 
-    def lost(self, agent: str, reason: str) -> None:
+    def leaving(self, agent: str) -> None:
         """See `Listener`."""
-        self._handle([AgentLost(agent, reason)])
+        self._handle([AgentLeaving(agent, gone=True)])
+
+    def lost(self, lost: AgentLost) -> None:
+        """See `Listener`."""
+        self._handle([lost])
+
+    def cluster_lost(self, reason: str) -> None:
+        """See `Listener`. All runs end; the next one starts another cluster."""
+        if self._cluster_error is not None or self._closed:
+            return
+        self._cluster_error = ConnectionError(reason)
+        logger.warning("flyte_nb: %s: %s", CLUSTER_LOST, reason)
+        self._handle([ClusterLost(f"{CLUSTER_LOST}: {reason}")])
+        self._on_cluster(f"{CLUSTER_LOST}: {reason}; the next run starts or finds another one")
+        self._closing_backend = self._loop.create_task(self.backend.close())

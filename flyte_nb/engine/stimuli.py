@@ -12,8 +12,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flyte_nb.core.current import Context
-from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.current import Context, Step
+from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
 
@@ -32,6 +32,8 @@ class RunRequested:
     max_actions: int
     custom_context: Context = ()
     labels: Context = ()
+    settings: RunSettings = NO_SETTINGS
+    cache_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Called:
     group: str
     custom_context: Context
     inputs: Sequence[Inputs]
+    cache_keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class ChunkReport:
         returned: indices that were not started and are handed back.
         logs: (index, text).
         finished: nothing more will come for this chunk.
+        tainted: an exception was thrown into an action's thread to stop it.
         busy_seconds: time that the code of `steps` actions kept the thread or the loop to itself.
     """
 
@@ -106,6 +110,40 @@ class ChunkReport:
     finished: bool = False
     busy_seconds: float = 0.0
     steps: int = 0
+    tainted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A traced function ended inside an action; `failure` if it raised."""
+
+    place: str
+    run: str
+    parent: int
+    token: int
+    group: str
+    step: Step
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFlushed:
+    """A body wrote its report: HTML by tab, all of it."""
+
+    run: str
+    row: int
+    token: int
+    tabs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionAnswered:
+    """Somebody answers an open condition: the one of a row, or else the first one of a name."""
+
+    run: str
+    row: int | None
+    name: str
+    answer: Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +163,43 @@ class AgentJoined:
     pid: int
     slots: int
     ours: bool = True
+    memory_limit: int = 0
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLeaving:
+    """A worker is about to go: it takes nothing new, and what it has and has not started comes back.
+
+    `gone` says that its connection has ended already, and that it will soon be told why.
+    """
+
+    agent: str
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AgentLost:
-    """A worker is gone, and with it everything that it held."""
+    """A worker is gone, and with it everything that it held.
+
+    `rss_bytes` is what it used when it was ended for using more than `limit_bytes`; 0 if it was not.
+    """
 
     agent: str
+    reason: str
+    rss_bytes: int = 0
+    limit_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettled:
+    """The cluster has started: the workers that are there are those that are to be expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLost:
+    """All workers are gone, and none will come."""
+
     reason: str
 
 
@@ -157,8 +225,14 @@ Stimulus = (
     | NameAsked
     | ChunkReport
     | SlotYielded
+    | StepEnded
+    | ReportFlushed
+    | ConditionAnswered
     | AgentJoined
+    | AgentLeaving
     | AgentLost
+    | ClusterSettled
+    | ClusterLost
     | AbortRequested
     | TimeReached
 )

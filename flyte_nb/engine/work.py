@@ -15,28 +15,42 @@ from contextvars import Context, copy_context
 
 from flyte_nb.core.current import CURRENT, ActionFacts, Frame, RunnableTask, Submitter
 from flyte_nb.core.failure import Failure
-from flyte_nb.core.payloads import Item
+from flyte_nb.core.payloads import Item, size_bytes
 from flyte_nb.engine import bodies
 from flyte_nb.engine.commands import SendChunk
 from flyte_nb.engine.stimuli import ChunkReport
+from flyte_nb.errors import OutputTooLargeError
 
 #: A start is told of when an action runs for longer than this.
 TELL_AFTER_SECONDS = 0.02
+_SMALL = frozenset({type(None), bool, int, float})
 
 
 class ChunkWork:
     """A chunk at its place. Thread-safe."""
 
-    def __init__(self, command: SendChunk, submitter: Submitter, *, capture: bool, store: Callable[[Item], Item] | None = None) -> None:
+    def __init__(
+        self,
+        command: SendChunk,
+        submitter: Submitter,
+        *,
+        capture: bool,
+        store: Callable[[Item], Item] | None = None,
+        most_bytes: int = 0,
+    ) -> None:
         self.command = command
         self.task: RunnableTask | None = None
         self.next_index = 0
         self.stop_asked: set[int] = set()
+        self.stop_thrown: set[int] = set()
         self.facts: dict[int, ActionFacts] = {}
         self._submitter = submitter
         self._capture = capture
         self._store = store
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
+        #: Held while a report is made and sent: reports arrive in the order in which they were made.
+        self.sending = threading.Lock()
         self._open = len(command.rows)
         self._running: dict[int, float] = {}
         self._told: set[int] = set()
@@ -50,7 +64,7 @@ class ChunkWork:
         self._stopped: list[tuple[int, float]] = []
         self._returned: list[int] = []
         self._logs: list[tuple[int, str]] = []
-        self._busy, self._steps = 0.0, 0
+        self._busy, self._steps, self._tainted = 0.0, 0, False
 
     @property
     def ended(self) -> bool:
@@ -68,7 +82,11 @@ class ChunkWork:
             command.attempts[index],
             command.run_started_at,
             command.groups[index] if len(command.groups) > 1 else command.groups[0],
+            "",
+            command.settings,
         )
+        if command.recorded is not None:
+            facts.recorded = command.recorded.get(facts.row)
         write = (lambda text: self.log(index, text)) if self._capture else None
         context = copy_context()
         context.run(CURRENT.set, Frame(facts, self._submitter, "", command.custom_context, write))
@@ -84,11 +102,21 @@ class ChunkWork:
     def settle(self, index: int, value: object, started: float, worker: str) -> None:
         """A body returned: check and pack its value."""
         try:
+            self._check_size(rough_size(value))  # before it is pickled: that takes as much again
             item = self.task.pack_output(value)  # type: ignore[union-attr]  # a body ran, so there is a task
-        except BaseException as error:  # noqa: BLE001 - packing runs user code
+            if type(item) not in _SMALL:
+                self._check_size(size_bytes(item))
+            if self._store is not None:
+                item = self._store(item)
+        except BaseException as error:  # noqa: BLE001 - packing runs user code, and a disk may be full
             self.fail(index, bodies.output_failure(error, worker), started)
         else:
-            self.succeed(index, item if self._store is None else self._store(item), started)
+            self.succeed(index, item, started)
+
+    def _check_size(self, size: int) -> None:
+        if self._most_bytes and size > self._most_bytes:
+            name = self.task.facts.name if self.task is not None else ""
+            raise OutputTooLargeError(name, size, self._most_bytes)
 
     def started_at(self, index: int, default: float) -> float:
         """When an action that runs now was started."""
@@ -97,23 +125,34 @@ class ChunkWork:
     def succeed(self, index: int, item: Item, started: float) -> None:
         """An action returned."""
         with self._lock:
-            self._close(index)
-            self._indices.append(index)
-            self._outputs.append(item)
-            self._started.append(started)
-            self._ended.append(time.time())
+            if self._close(index):
+                self._indices.append(index)
+                self._outputs.append(item)
+                self._started.append(started)
+                self._ended.append(time.time())
 
     def fail(self, index: int, failure: Failure, started: float) -> None:
         """An action raised."""
         with self._lock:
-            self._close(index)
-            self._failed.append((index, failure, started, time.time()))
+            if self._close(index):
+                self._failed.append((index, failure, started, time.time()))
+
+    def give_up(self, failure: Failure) -> None:
+        """Nothing of the chunk that has not ended will: its task cannot be loaded, or we failed."""
+        now = time.time()
+        with self._lock:
+            rest = range(self.next_index, len(self.command.rows))
+            self.next_index = rest.stop
+            self._running.update(dict.fromkeys(rest, now))
+            for index, started in list(self._running.items()):
+                self._close(index)
+                self._failed.append((index, failure, started, now))
 
     def stop(self, index: int) -> None:
         """An action stopped because it was told to."""
         with self._lock:
-            self._close(index)
-            self._stopped.append((index, time.time()))
+            if self._close(index):
+                self._stopped.append((index, time.time()))
 
     def hand_back(self, indices: Sequence[int]) -> None:
         """These actions were not started and will not be."""
@@ -121,10 +160,13 @@ class ChunkWork:
             self._open -= len(indices)
             self._returned.extend(indices)
 
-    def _close(self, index: int) -> None:
+    def _close(self, index: int) -> bool:
+        """Whether this is the action's first end: a body that cancels itself and returns has two."""
+        if self._running.pop(index, None) is None:
+            return False
         self._open -= 1
-        self._running.pop(index, None)
         self.facts.pop(index, None)
+        return True
 
     def log(self, index: int, text: str) -> None:
         """An action printed."""
@@ -136,6 +178,11 @@ class ChunkWork:
         with self._lock:
             self._busy += busy_seconds
             self._steps += steps
+
+    def throw(self, index: int) -> None:
+        """A stop is thrown into an action's thread."""
+        self.stop_thrown.add(index)
+        self._tainted = True
 
     def report(self) -> ChunkReport | None:
         """What is new since the last report, or None."""
@@ -157,6 +204,7 @@ class ChunkWork:
                 finished=self._open == 0,
                 busy_seconds=self._busy,
                 steps=self._steps,
+                tainted=self._tainted,
             )
             self._clear()
             return report
@@ -168,6 +216,14 @@ class ChunkWork:
         begun = [(index, at) for index, at in list(self._running.items()) if at <= before and index not in self._told]
         self._told.update(index for index, _at in begun)
         return begun
+
+
+def rough_size(value: object) -> int:
+    """How many bytes a value has, where it tells at once; 0 otherwise."""
+    if type(value) in {bytes, bytearray, str}:
+        return len(value)  # type: ignore[arg-type]  # the test above is the narrowing
+    size = getattr(value, "nbytes", 0) if type(value) not in _SMALL else 0
+    return size if type(size) is int else 0
 
 
 def _tight(indices: list[int]) -> Sequence[int]:

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
+import os
+import signal
 import sys
 import threading
 import time
@@ -23,7 +26,18 @@ from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Blob, Item, unpack
 from flyte_nb.engine import bodies
 from flyte_nb.engine.async_host import AsyncHost
-from flyte_nb.engine.commands import AnswerFailure, AnswerName, AnswerOutputs, Command, ForgetRun, SendChunk, SendTask, StopActions
+from flyte_nb.engine.commands import (
+    AnswerFailure,
+    AnswerName,
+    AnswerOutputs,
+    Command,
+    EndProcess,
+    ForgetRun,
+    HandBack,
+    SendChunk,
+    SendTask,
+    StopActions,
+)
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.stimuli import SlotYielded, Stimulus
 from flyte_nb.engine.work import ChunkWork
@@ -32,7 +46,10 @@ from flyte_nb.engine.work import ChunkWork
 FLUSH_SECONDS = 0.02
 #: Loaded tasks that are kept, so that a task's module state (a model, say) outlives a run.
 KEEP_TASKS = 256
+#: An output may be this part of the worker's memory: it is there twice while it is pickled.
+OUTPUT_SHARE = 0.4
 
+logger = logging.getLogger("flyte_nb")
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
 
@@ -46,6 +63,7 @@ class Agent:
         send: sends a stimulus to the controller; thread-safe.
         capture: whether prints of bodies are kept with their actions.
         store: puts large outputs where the kernel finds them.
+        memory_limit: bytes of memory that the worker may use; an output may be a part of it. 0 is no limit.
     """
 
     def __init__(
@@ -56,20 +74,25 @@ class Agent:
         send: Callable[[Stimulus], None],
         capture: bool = True,
         store: Callable[[Item], Item] | None = None,
+        memory_limit: int = 0,
     ) -> None:
         self.agent = agent
         self.slots = slots
-        self.caller = Caller(agent, send, self._lend_slot)
+        self.caller = Caller(agent, send, self._lend_slot, self._unstoppable)
         self._send = send
         self._capture = capture
         self._store = store
-        self._tasks: dict[str, bytes | RunnableTask | Failure] = {}
+        self._most_bytes = int(memory_limit * OUTPUT_SHARE)
+        self._blobs: dict[str, bytes] = {}
+        self._tasks: dict[str, RunnableTask] = {}
+        self._loading = threading.Lock()
         self._active: dict[int, ChunkWork] = {}
         self._queue: deque[ChunkWork] = deque()
         self._ready = threading.Condition()
         self._threads = 0
         self._blocked = 0
         self._current: dict[int, tuple[ChunkWork, int]] = {}
+        self._stoppable: set[int] = set()
         self._stop_lock = threading.Lock()
         self._closed = False
         self._host = AsyncHost(self)
@@ -82,8 +105,10 @@ class Agent:
         self._flusher = asyncio.get_running_loop().create_task(self._flush_for_ever())
 
     async def close(self) -> None:
-        """Stop taking work. Threads end when their bodies do."""
+        """Stop taking work, and what runs: nobody waits for it. Threads end when their bodies do."""
         self._closed = True
+        for work in list(self._active.values()):
+            self._stop_actions(StopActions(self.agent, work.command.chunk, range(len(work.command.rows))))
         with self._ready:
             self._ready.notify_all()
         for host in self._hosts:
@@ -98,17 +123,22 @@ class Agent:
         elif isinstance(command, SendChunk):
             self._take_chunk(command)
         elif isinstance(command, SendTask):
-            self._tasks[command.digest] = command.blob
+            self._blobs[command.digest] = command.blob
         elif isinstance(command, StopActions):
             self._stop_actions(command)
         elif isinstance(command, ForgetRun):
             self.caller.forget_run(command.run)
+        elif isinstance(command, HandBack):
+            self.hand_back()
+        elif isinstance(command, EndProcess):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _take_chunk(self, command: SendChunk) -> None:
-        work = ChunkWork(command, self.caller, capture=self._capture, store=self._store)
+        work = ChunkWork(command, self.caller, capture=self._capture, store=self._store, most_bytes=self._most_bytes)
         self._active[command.chunk] = work
         if command.is_async:
-            self._host.add(work)
+            with self._ready:  # the host cannot become a blocked one meanwhile
+                self._host.add(work)
             return
         with self._ready:
             self._queue.append(work)
@@ -139,31 +169,36 @@ class Agent:
 
     def flush(self, work: ChunkWork) -> None:
         """Report what is new about a chunk."""
-        report = work.report()
-        if report is not None:
-            if report.finished:
-                self._active.pop(report.chunk, None)
-            self._send(report)
+        with work.sending:
+            report = work.report()
+            if report is not None:
+                if report.finished:
+                    self._active.pop(report.chunk, None)
+                self._send(report)
 
     # ------------------------------------------------------------------ tasks
     def load(self, work: ChunkWork) -> RunnableTask | None:
         """The chunk's task; if it cannot be loaded its actions fail and None is returned."""
-        digest = work.command.digest
-        task = self._tasks.get(digest)
-        if isinstance(task, bytes):
-            task = self._tasks[digest] = self._unpickled(task)
-            while len(self._tasks) > KEEP_TASKS:
-                self._tasks.pop(next(iter(self._tasks)))
-        if isinstance(task, Failure) or task is None:
-            failure = task or Failure("system", "TaskMissingError", "the worker was not sent the task")
-            for index in range(len(work.command.rows)):
-                work.fail(index, failure, time.time())
+        task = self._task(work.command.digest)
+        if isinstance(task, Failure):
+            work.give_up(task)
             self.flush(work)
             return None
-        work.task = task
+        work.task = task.within(work.command.settings)
         return task
 
-    def _unpickled(self, blob: bytes) -> RunnableTask | Failure:
+    def _task(self, digest: str) -> RunnableTask | Failure:
+        with self._loading:
+            task = self._tasks.pop(digest, None) or self._unpickled(self._blobs.get(digest))
+            if not isinstance(task, Failure):
+                self._tasks[digest] = task  # the last one used is the last one to go
+                while len(self._tasks) > KEEP_TASKS:
+                    self._tasks.pop(next(iter(self._tasks)))
+            return task
+
+    def _unpickled(self, blob: bytes | None) -> RunnableTask | Failure:
+        if blob is None:
+            return Failure("system", "TaskMissingError", "the worker was not sent the task", worker=self.agent)
         try:
             return unpack(Blob(blob))  # type: ignore[return-value]  # the kernel pickled a task
         except ImportError as error:
@@ -187,8 +222,13 @@ class Agent:
                     self._threads -= 1
                     return
                 work = self._queue.popleft()
-            if self.load(work) is not None:
-                self._run_chunk(work)
+            try:
+                if self.load(work) is not None:
+                    self._run_chunk(work)
+            except BaseException as error:  # a defect of ours; without the thread, and an end, others would wait for ever
+                logger.exception("flyte_nb: a slot failed")
+                work.give_up(Failure("system", "EngineError", f"the worker failed: {type(error).__name__}: {error}", worker=self.agent))
+                self.flush(work)
 
     def _run_chunk(self, work: ChunkWork) -> None:
         began = flushed = time.monotonic()
@@ -216,21 +256,37 @@ class Agent:
         with self._ready:
             rest = range(work.next_index, len(work.command.rows))
             work.next_index = len(work.command.rows)
-        if len(rest):
+        if rest:
             work.hand_back(rest)
+
+    def hand_back(self) -> None:
+        """Return everything that has not been started."""
+        for host in list(self._hosts):
+            host.hand_back()
+        with self._ready:
+            self._queue.clear()
+        for work in list(self._active.values()):
+            if not work.command.is_async:
+                self._hand_back(work)
+                self.flush(work)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs here."""
+        return not self._active
 
     def _run_action(self, work: ChunkWork, index: int) -> None:
         task, started = work.task, work.begin(index)
-        if index in work.stop_asked or task is None:
-            work.stop(index)
-            return
+        if task is None:
+            raise RuntimeError("the chunk's task was not loaded")
         thread = threading.get_ident()
+        self._current[thread] = (work, index)
         try:
             try:
-                self._current[thread] = (work, index)
+                self._enter(thread, work, index)
                 value = work.context(index).run(task.invoke, work.command.inputs[index])
             finally:
-                self._settle(thread)
+                self._leave(thread)
         except bodies.StopAction:
             work.stop(index)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is its result
@@ -240,13 +296,40 @@ class Agent:
                 work.stop(index)
         else:
             work.settle(index, value, started, self.agent)
+        finally:
+            self._current.pop(thread, None)
 
-    def _settle(self, thread: int) -> None:
-        """The body has ended: no stop may reach this thread from here on, and one under way is taken back."""
+    def _enter(self, thread: int, work: ChunkWork, index: int) -> None:
+        """The body's code runs in this thread from here on: a stop may be thrown into it."""
         with self._stop_lock:
-            entry = self._current.pop(thread, None)
-            if entry is not None and entry[1] in entry[0].stop_asked:
-                _set_async_exc(thread, None)  # type: ignore[arg-type]  # NULL takes a pending exception back
+            self._stoppable.add(thread)
+        if index in work.stop_asked:
+            raise bodies.StopAction
+
+    def _leave(self, thread: int) -> None:
+        """No stop may reach this thread from here on, and one under way is taken back.
+
+        A stop may arrive in these very lines. It is thrown once an action, so none comes after it.
+        """
+        with self._stop_lock:
+            self._stoppable.discard(thread)
+            work, index = self._current[thread]
+            if index in work.stop_asked:
+                _set_async_exc(thread, None)  # NULL takes a pending exception back
+
+    @contextmanager
+    def _unstoppable(self) -> Iterator[None]:
+        """Around our own code in a body's thread: a stop waits, for it could leave a lock or a queue half done."""
+        thread = threading.get_ident()
+        entry = self._current.get(thread)
+        if entry is None or thread not in self._stoppable:
+            yield
+            return
+        self._leave(thread)
+        try:
+            yield
+        finally:
+            self._enter(thread, *entry)
 
     # ------------------------------------------------------------------ stopping
     def _stop_actions(self, command: StopActions) -> None:
@@ -259,7 +342,7 @@ class Agent:
             if facts is not None:
                 facts.refusal = "the action was told to stop"
         if work.command.is_async:
-            for host in self._hosts:
+            for host in list(self._hosts):
                 host.stop(work, command.indices)
         else:
             self._stop_sync(work)
@@ -267,11 +350,14 @@ class Agent:
     def _stop_sync(self, work: ChunkWork) -> None:
         with self._stop_lock:
             for thread, (running, index) in list(self._current.items()):
-                if running is work and index in work.stop_asked:
-                    if _is_importing(thread):  # an exception inside an import leaves half a module behind
-                        asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._stop_sync, work)
-                    else:
-                        _set_async_exc(thread, bodies.StopAction)
+                due = running is work and index in work.stop_asked and index not in work.stop_thrown
+                if not due or thread not in self._stoppable:
+                    continue
+                if _is_importing(thread):  # an exception inside an import leaves half a module behind
+                    asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._stop_sync, work)
+                else:
+                    work.throw(index)
+                    _set_async_exc(thread, bodies.StopAction)
 
     # ------------------------------------------------------------------ waiting for children
     @contextmanager
@@ -280,8 +366,8 @@ class Agent:
         thread = threading.get_ident()
         entry = self._current.get(thread)
         if entry is None:
-            self._lend_loop()
-            yield
+            with self._lend_loop():
+                yield
             return
         work, chunk = entry[0], frame.action.token
         self._hand_back(work)
@@ -303,13 +389,24 @@ class Agent:
                 self._ready.notify_all()
             self._send(SlotYielded(chunk, waiting=False))
 
-    def _lend_loop(self) -> None:
-        """An async body blocks its loop: what has not started moves to a new loop."""
-        for host in self._hosts:
-            if host.owns_this_thread() and host is self._host:
-                self._host = AsyncHost(self)
-                self._hosts.append(self._host)
-                host.hand_over(self._host)
+    @contextmanager
+    def _lend_loop(self) -> Iterator[None]:
+        """An async body blocks its loop: what has not started moves to another one, that of an earlier block if it is free."""
+        host = next((host for host in self._hosts if host.owns_this_thread()), None)
+        if host is None:  # a thread that the body made
+            yield
+            return
+        with self._ready:
+            host.blocked = True
+            if host is self._host:
+                self._host = next((other for other in self._hosts if not other.blocked), None) or AsyncHost(self)
+                if self._host not in self._hosts:
+                    self._hosts.append(self._host)
+            host.hand_over(self._host)
+        try:
+            yield
+        finally:
+            host.blocked = False
 
     def running_threads(self) -> int:
         """Slot threads, those that wait for children included."""

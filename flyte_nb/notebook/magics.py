@@ -295,7 +295,7 @@ def _about(task: Any) -> str:
     """What was defined, in one line."""
     policy = [
         f"retries {task.retries.count}" if task.retries.count else "",
-        f"timeout {duration(task.timeout.max_runtime_seconds)}" if task.timeout.max_runtime_seconds else "",
+        f"timeout {duration(task.facts.timeout.max_runtime_seconds)}" if task.facts.timeout.max_runtime_seconds else "",
         f"cache {task.cache.behavior}" if task.cache.behavior != "disable" else "",
     ]
     extra = ", ".join(part for part in policy if part)

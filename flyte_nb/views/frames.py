@@ -15,6 +15,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -262,3 +263,19 @@ def _free_name(name: str, taken: dict[str, Any]) -> str:
     while name in taken or name in RESERVED:
         name = f"output_{name}"
     return name
+
+
+def runs_frame(runs: Sequence[ReadRun]) -> pd.DataFrame:
+    """One row per run, by name."""
+    import pandas as pd  # noqa: PLC0415 - see above
+
+    rows = [run.read(_run_facts) for run in runs]
+    table = pd.DataFrame(rows, columns=["name", "task", "phase", "started", "seconds", "actions", "failed"])
+    return table.set_index("name")
+
+
+def _run_facts(state: RunState) -> tuple[object, ...]:
+    started = datetime.fromtimestamp(state.started_at, UTC)
+    seconds = (state.ended_at or time.time()) - state.started_at
+    failed = state.totals[CODE[ActionPhase.FAILED]] + state.totals[CODE[ActionPhase.TIMED_OUT]]
+    return state.name, state.root.name, str(state.phase), started, seconds, state.count, failed

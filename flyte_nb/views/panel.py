@@ -157,8 +157,8 @@ def _groups(summary: Summary) -> str:
     more = summary.groups_total - MAX_GROUPS
     tail = f'<div class="more">and {plural(more, "more group")}</div>' if more > 0 else ""
     return (
-        '<div class="part"><table aria-label="Groups"><colgroup><col><col style="width:24%" class="wide"><col style="width:130px">'
-        '<col style="width:70px"><col style="width:80px"></colgroup><thead><tr><th>Group</th><th class="wide"></th>'
+        '<div class="part"><table aria-label="Groups"><colgroup><col><col style="width:24%" class="wide"><col class="c-done">'
+        '<col class="c-failed"><col class="c-time"></colgroup><thead><tr><th>Group</th><th class="wide"></th>'
         '<th class="num">done</th><th class="num">failed</th><th class="num">time</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>{tail}</div>"
     )

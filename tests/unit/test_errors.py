@@ -21,7 +21,7 @@ OTHER_ARGUMENTS: dict[str, st.SearchStrategy[errors.BaseRuntimeError]] = {
     "BaseRuntimeError": st.builds(errors.BaseRuntimeError, WORDS, st.just("user"), WORDS, st.none() | WORDS),
     "InitializationError": st.builds(errors.InitializationError, WORDS, st.just("system"), WORDS),
     "NotSerializableError": st.builds(errors.NotSerializableError, WORDS, WORDS, WORDS, reason=WORDS, is_output=st.booleans()),
-    "TooManyActionsError": st.builds(errors.TooManyActionsError, WORDS, st.integers()),
+    "ActionLimitError": st.builds(errors.ActionLimitError, WORDS, st.integers()),
     "WorkerImportError": st.builds(errors.WorkerImportError, WORDS, WORDS, worker=st.none() | WORDS, reason=WORDS),
     "WorkerLostError": st.builds(errors.WorkerLostError, WORDS, WORDS, attempts=st.integers(1, 9), worker=WORDS, reason=WORDS),
 }
@@ -191,7 +191,7 @@ def test_what_the_engine_raises_keeps_its_class(kind: str, code: str, expected: 
             ["'handle'", "_thread.lock", "e.use", "pickle"],
         ),
         (errors.NotSerializableError("o0", "generator", "e.use", is_output=True), ["Output 'o0'", "Return"]),
-        (errors.TooManyActionsError("r1", 1_000_000), ["r1", "1,000,000", "max_actions"]),
+        (errors.ActionLimitError("r1", 1_000_000), ["r1", "1,000,000", "max_actions"]),
         (errors.WorkerImportError("torch", "e.t", worker="w3"), ["torch", "e.t", "w3", "Install"]),
         (
             errors.WorkerLostError("a1", "r1", attempts=4, worker="w3", reason="signal 9."),

@@ -2,7 +2,6 @@
 
 import inspect
 import traceback
-from datetime import timedelta
 
 import pytest
 from IPython.core.error import UsageError
@@ -32,7 +31,7 @@ def test_all_options_reach_the_task(nb: Cells, capsys: pytest.CaptureFixture[str
     assert task.name == "etl.fetch"
     assert task.short_name == "get"
     assert task.retries.count == 2
-    assert task.timeout.max_runtime == timedelta(seconds=1.5)
+    assert task.facts.timeout.max_runtime_seconds == 1.5
     assert task.cache.behavior == "auto"
     assert task.resources.memory == "512Mi"
     assert task.resources.cpu == "2"

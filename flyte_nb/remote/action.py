@@ -1,0 +1,425 @@
+"""Decides what the handle of an action can tell and do.
+
+Must not know: how actions are executed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, Self, TypeVar
+
+from flyte_nb import errors
+from flyte_nb.authoring.conditions import Answer, checked_answer
+from flyte_nb.authoring.outcomes import error_of
+from flyte_nb.authoring.reports import document
+from flyte_nb.core.failure import aborted
+from flyte_nb.core.payloads import unpack
+from flyte_nb.core.phases import ActionPhase
+from flyte_nb.core.state import AttemptRecord, RunState
+from flyte_nb.remote.filters import TimeFilter, phases, selected
+from flyte_nb.remote.home import Home, run_named
+from flyte_nb.remote.outputs import ActionInputs, ActionOutputs, outputs_of
+from flyte_nb.syncify import class_with_aio, with_aio
+
+T = TypeVar("T")
+#: watch() and wait() look this often.
+WATCH_SECONDS = 0.1
+
+
+class Owner(Protocol):
+    """What an action needs of its run's handle."""
+
+    state: RunState
+    home: Home
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        ...
+
+    def read(self, reader: Callable[[RunState], T]) -> T:
+        """Call `reader(state)` while nothing changes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """What went wrong, in Flyte's words."""
+
+    kind: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbortInfo:
+    """Why an action was aborted."""
+
+    reason: str
+    aborted_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionMetadata:
+    """What Flyte keeps beside an action."""
+
+    group: str
+    funtask_name: str
+    parent: str | None
+
+
+class Done:
+    """What a wait gives: nothing, and it may be awaited as in Flyte."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        """There is nothing left to wait for."""
+        yield from ()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+class Action:
+    """One call of a task in a run."""
+
+    def __init__(self, run: Owner, row: int) -> None:
+        self._run, self._row = run, row
+
+    @property
+    def run_name(self) -> str:
+        """The run's name."""
+        return self._run.name
+
+    @property
+    def name(self) -> str:
+        """The action's deterministic name; the root is `a0`."""
+        return self._run.read(lambda state: state.action_name(self._row))
+
+    @property
+    def task_name(self) -> str:
+        """`<environment>.<function>`."""
+        return self._run.state.task_of(self._row).name
+
+    @property
+    def short_name(self) -> str:
+        """The task's name for display."""
+        return self._run.state.task_of(self._row).short_name
+
+    @property
+    def parent_name(self) -> str | None:
+        """Name of the action that called it; None for the root."""
+        if self._row == 0:
+            return None
+        return self._run.read(lambda state: state.action_name(state.parent_of(self._row)))
+
+    @property
+    def group(self) -> str | None:
+        """The group that it was called in."""
+        return self._run.state.group_of(self._row) or None
+
+    @property
+    def phase(self) -> ActionPhase:
+        """Where it is."""
+        return self._run.state.phase_of(self._row)
+
+    @property
+    def attempts(self) -> int:
+        """Attempts that have started."""
+        return self._run.state.attempts[self._row]
+
+    @property
+    def past_attempts(self) -> list[AttemptRecord]:
+        """Attempts that ended without success, and why."""
+        return list(self._run.state.past.get(self._row, ()))
+
+    @property
+    def worker(self) -> str:
+        """The worker that ran it last; empty before it started."""
+        state = self._run.state
+        return state.workers[state.worker_ids[self._row]]
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When its last attempt started, UTC."""
+        return _instant(self._run.state.started_ats[self._row])
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When it ended, UTC."""
+        return _instant(self._run.state.ended_ats[self._row])
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.phase.is_terminal
+
+    @with_aio
+    def inputs(self) -> ActionInputs:
+        """What it was called with, by parameter name."""
+        state = self._run.state
+        names = state.task_of(self._row).parameters
+        return ActionInputs({name: unpack(item) for name, item in zip(names, state.inputs(self._row), strict=True)})
+
+    @with_aio
+    def outputs(self) -> ActionOutputs:
+        """What it returned.
+
+        Raises:
+            RuntimeError: it has not ended.
+            BaseRuntimeError: its own error, if it did not succeed.
+        """
+        __tracebackhide__ = True  # to IPython: the reader's lines, not ours
+        state = self._run.state
+        self.raise_for_status()
+        return outputs_of(unpack(state.output(self._row)), state.task_of(self._row))
+
+    @property
+    def error(self) -> errors.BaseRuntimeError | None:
+        """What it raised, as its caller saw it; None if it did not fail."""
+        return self._run.read(lambda state: _error(state, self._row))
+
+    def raise_for_status(self) -> None:
+        """Raise if it has not succeeded.
+
+        Raises:
+            RuntimeError: it has not ended.
+            BaseRuntimeError: its own error; `ActionAbortedError` if it was aborted.
+        """
+        __tracebackhide__ = True
+        if not self.done():
+            raise RuntimeError(f"Action {self.name} of run {self.run_name} has not ended: it is {self.phase}.")
+        error = self.error
+        if error is not None:
+            raise error
+
+    @property
+    def error_message(self) -> str:
+        """The message of its error; empty if it has none."""
+        failure = self._run.state.failures.get(self._row)
+        return failure.message if failure is not None else ""
+
+    @property
+    def traceback(self) -> str:
+        """The task's own traceback; empty if it did not fail in its body."""
+        failure = self._run.state.failures.get(self._row)
+        return failure.traceback if failure is not None else ""
+
+    @property
+    def logs(self) -> str:
+        """What it printed (at most 100,000 characters are kept)."""
+        return self._run.read(lambda state: state.logs(self._row))
+
+    @with_aio
+    def get_logs(self, /, *_options: object, **_more: object) -> Iterator[str]:
+        """What it printed, by line."""
+        return iter(self.logs.splitlines())
+
+    @property
+    def report(self) -> str:
+        """Its report as an HTML document; empty if it wrote none. The HTML is the task's own: show it shut off from the page."""
+        pages = self._run.state.reports.get(self._row)
+        return document(pages.items()) if pages else ""
+
+    @property
+    def report_tabs(self) -> dict[str, str]:
+        """Its report as HTML by tab."""
+        return dict(self._run.state.reports.get(self._row, {}))
+
+    @with_aio
+    def get_report(self, attempt: int | None = None) -> str:
+        """See `report`; the one of the latest attempt is kept."""
+        del attempt
+        return self.report
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether it did not run, because an earlier result was taken."""
+        return self._row in self._run.state.reused
+
+    @property
+    def kind(self) -> str:
+        """What it is: a "task", a "trace" (a step of its parent) or a "condition"."""
+        return self._run.state.task_of(self._row).kind
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was called, UTC."""
+        return _instant(self._run.state.called_at[self._row])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs now."""
+        return self.phase is ActionPhase.RUNNING
+
+    @property
+    def runtime(self) -> timedelta:
+        """How long its last attempt ran, or has been running."""
+        return (self.end_time or datetime.now(UTC)) - (self.start_time or self.end_time or datetime.now(UTC))
+
+    @property
+    def running_time(self) -> timedelta | None:
+        """The same; None before its start."""
+        return self.runtime if self.start_time is not None else None
+
+    @property
+    def queued_time(self) -> timedelta | None:
+        """From its call to the start of its last attempt, or until now."""
+        called = self.created_at
+        return None if called is None else (self.start_time or self.end_time or datetime.now(UTC)) - called
+
+    @property
+    def error_info(self) -> ErrorInfo | None:
+        """Kind, code and message of its error; None if it has none."""
+        error = self.error
+        return None if error is None or self.phase is ActionPhase.ABORTED else ErrorInfo(error.kind, error.code, str(error))
+
+    @property
+    def abort_info(self) -> AbortInfo | None:
+        """Why it was aborted; None if it was not."""
+        reason = self._run.state.abort_reason(self._row)
+        return AbortInfo(reason) if self.phase is ActionPhase.ABORTED else None
+
+    @property
+    def metadata(self) -> ActionMetadata:
+        """What Flyte keeps under this name."""
+        return ActionMetadata(self.group or "", self.task_name, self.parent_name)
+
+    def logs_available(self, attempt: int | None = None) -> bool:
+        """Whether it has printed something."""
+        del attempt
+        return bool(self.logs)
+
+    @with_aio
+    def details(self) -> Self:
+        """Flyte's details of an action: here the action knows them itself."""
+        return self
+
+    @with_aio
+    def sync(self) -> Self:
+        """The same action: a handle is always up to date."""
+        return self
+
+    def __await__(self) -> Generator[None, None, Self]:
+        """Flyte's `details()` of an action is awaited."""
+        yield from ()
+        return self
+
+    @with_aio
+    def wait(self, quiet: bool = False, wait_for: str = "terminal") -> Done:  # noqa: FBT001, FBT002 - Flyte's signature
+        """Wait until it has ended, or with `wait_for="running"` until it runs."""
+        del quiet
+        while not (self.done() or (wait_for == "running" and self.is_running)):
+            self._run.home.wait_ended(self.run_name, WATCH_SECONDS)
+        return Done()
+
+    async def watch(self, cache_data_on_done: bool = False, wait_for: str = "terminal") -> AsyncIterator[Self]:  # noqa: FBT001, FBT002 - Flyte's signature
+        """Yield the action whenever it has changed, the last time when it has ended."""
+        del cache_data_on_done
+        seen: tuple[ActionPhase, int] | None = None
+        while True:
+            now = (self.phase, self.attempts)
+            if now != seen:
+                seen = now
+                yield self
+            if self.done() or (wait_for == "running" and self.is_running):
+                return
+            await asyncio.sleep(WATCH_SECONDS)
+
+    @with_aio
+    def signal(self, value: Answer) -> None:
+        """Answer it, if it is a condition that is open.
+
+        Raises:
+            ConditionNotFoundError: it is none, or it has been answered.
+            TypeError: the answer is of another type than was asked for.
+        """
+        if self.kind != "condition" or self.phase is not ActionPhase.PAUSED:
+            raise errors.ConditionNotFoundError(f"{self.task_name} of run {self.run_name} is no open condition: it is {self.phase}.")
+        wanted = self._run.state.inputs(self._row)[1]
+        self._run.home.answer(self.run_name, self._row, checked_answer(value, str(wanted)))
+
+    @with_aio
+    def show_logs(self, /, *_options: object, **_more: object) -> None:
+        """Print what it printed."""
+        print(self.logs, end="")  # noqa: T201 - that is its purpose
+
+    @with_aio
+    def abort(self, reason: str = "aborted by the user") -> None:
+        """Stop it and all that it called; returns at once."""
+        self._run.home.abort(self.run_name, self._row, reason)
+
+    @property
+    def children(self) -> list[Action]:
+        """Actions that it called, in order."""
+        blocks = self._run.state.children.get(self._row, ())
+        return [Action(self._run, row) for block in blocks for row in block]
+
+    def story(self) -> list[str]:
+        """What happened to it, in order, a line each."""
+        return self._run.read(lambda state: state.story(self._row))
+
+    @class_with_aio
+    def listall(
+        cls: type[Action],
+        /,
+        for_run_name: str,
+        in_phase: tuple[ActionPhase | str, ...] | None = None,
+        parent_name: str | None = None,
+        sort_by: tuple[str, str] | None = None,
+        **filters: TimeFilter | None,
+    ) -> Iterator[Action]:
+        """All actions of a run, the root included.
+
+        Args:
+            for_run_name: the run's name.
+            in_phase: only those in one of these phases.
+            parent_name: only those that this action called.
+            sort_by: (attribute, "asc" or "desc"); by default in the order in which they were called.
+            filters: `created_at`, `updated_at`: a `TimeFilter`.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+        """
+        run = run_named(for_run_name)
+        found = [cls(run, row) for row in range(run.state.count)]
+        wanted = phases(in_phase)
+        yield from selected(
+            (each for each in found if (wanted is None or each.phase in wanted) and parent_name in {None, each.parent_name}),
+            sort_by,
+            filters,
+        )
+
+    @class_with_aio
+    def get(cls: type[Action], /, run_name: str = "", name: str = "a0") -> Action:
+        """An action by its run's and its own name.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            ActionNotFoundError: there is no such action.
+        """
+        action: Action = run_named(run_name).action_named(name)
+        return action
+
+    def __repr__(self) -> str:
+        return f"<action {self.name} of {self.task_name}: {self.phase}>"
+
+
+def _instant(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def _error(state: RunState, row: int) -> errors.BaseRuntimeError | None:
+    phase = state.phase_of(row)
+    failure = state.failures.get(row)
+    if failure is None and phase is ActionPhase.ABORTED:
+        reason = state.abort_reason(row) or "it was stopped"
+        failure = aborted(reason, f"Action {state.action_name(row)}")
+    if failure is None:
+        return None
+    where = (state.name, state.action_name(row), state.task_of(row).name, state.task_of(row).short_name, "")
+    return error_of(failure, where)

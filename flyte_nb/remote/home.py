@@ -1,0 +1,95 @@
+"""Decides what handles need of the workspace that they came from, and where `Run.get` and the like look.
+
+Must not know: what a handle can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from flyte_nb import errors
+from flyte_nb.core.payloads import Item
+
+T = TypeVar("T")
+
+
+class Home(Protocol):
+    """What a handle needs of its workspace."""
+
+    def read(self, reader: Callable[[], T]) -> T:
+        """Call a reader while nothing changes."""
+        ...
+
+    def abort(self, run: str, row: int, reason: str) -> None:
+        """Stop an action and all that it called."""
+        ...
+
+    def answer(self, run: str, row: int, value: Item) -> None:
+        """Answer an open condition."""
+        ...
+
+    def wait_ended(self, run: str, timeout: float) -> bool:
+        """Wait for a run's end; false if the time is over."""
+        ...
+
+    def load(self) -> tuple[int, int, int]:
+        """(workers, slots, slots in use)."""
+        ...
+
+    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back when a run has changed; returns how to end that."""
+        ...
+
+    def display(self, run: Any) -> dict[str, Any] | None:  # noqa: ANN401 - a Run
+        """Show a run's view; where there is none, its MIME bundle."""
+        ...
+
+    def waiting(self, run: Any) -> AbstractContextManager[Callable[[], None]]:  # noqa: ANN401 - a Run
+        """Around a wait for a run; what it gives is called now and then."""
+        ...
+
+    def frame(self, run: Any, kind: str) -> Any:  # noqa: ANN401 - a pandas.DataFrame, which this module does not import
+        """A run's "actions" or "results"."""
+        ...
+
+    def find(self, name: str) -> Any:  # noqa: ANN401 - a Run or None
+        """A run by name."""
+        ...
+
+    def runs(self) -> list[Any]:
+        """All runs, the latest last."""
+        ...
+
+
+_home: Home | None = None
+
+
+def set_home(home: Home | None) -> None:
+    """Say where `Run.get` and the like look."""
+    global _home  # noqa: PLW0603 - one workspace a process
+    _home = home
+
+
+def the_home() -> Home:
+    """The workspace of this process.
+
+    Raises:
+        InitializationError: nothing was run yet.
+    """
+    if _home is None:
+        raise errors.InitializationError("NoWorkspace", "user", "There is no run yet: start one with flyte.run(task, ...).")
+    return _home
+
+
+def run_named(name: str) -> Any:  # noqa: ANN401 - a Run
+    """A run by name.
+
+    Raises:
+        RunNotFoundError: there is none in this kernel.
+    """
+    run = the_home().find(name)
+    if run is None:
+        raise errors.RunNotFoundError(name)
+    return run

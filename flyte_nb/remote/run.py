@@ -1,0 +1,343 @@
+"""Decides what the handle of a run can do: ask, wait, stop, and read what came out.
+
+A handle holds a folded state and a way to its runner; it is the same for a run that goes on and for one that has ended.
+
+Must not know: how actions are executed; how things look (views are handed in by the workspace).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Self, TypeVar
+
+from flyte_nb import errors
+from flyte_nb.core.phases import ActionPhase
+from flyte_nb.core.state import RunState
+from flyte_nb.core.summary import Summary, summarise
+from flyte_nb.remote.action import Action
+from flyte_nb.remote.filters import phases, selected
+from flyte_nb.remote.home import Home, run_named, the_home
+from flyte_nb.remote.outputs import ActionInputs, ActionOutputs
+from flyte_nb.syncify import class_with_aio, with_aio
+
+T = TypeVar("T")
+#: wait() sleeps in slices of this length, so that an interrupt is seen at once.
+WAIT_SLICE_SECONDS = 0.1
+
+
+class Run:
+    """The handle of a run: returned at once by `flyte.run`, live while the run goes on, and still good afterwards.
+
+    Displayed in a notebook it is the live view.
+    """
+
+    def __init__(self, state: RunState, home: Home) -> None:
+        self.state = state
+        self.home = home
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.state.name
+
+    @property
+    def url(self) -> str:
+        """A name for links: there is no web page."""
+        return f"flyte_nb://runs/{self.name}"
+
+    @property
+    def phase(self) -> ActionPhase:
+        """Where the run is: the root's phase, but running until all that it called has ended."""
+        return self.state.phase
+
+    @property
+    def task_name(self) -> str:
+        """The root task's name."""
+        return self.state.root.name
+
+    def done(self) -> bool:
+        """Whether the run and all its actions have ended."""
+        return self.state.ended_at is not None
+
+    def read(self, reader: Callable[[RunState], T]) -> T:
+        """Call `reader(state)` while nothing changes."""
+        return self.home.read(lambda: reader(self.state))
+
+    def summary(self) -> Summary:
+        """The run at this moment."""
+        workers, slots, in_use = self.home.load()
+        return self.read(lambda state: summarise(state, time.time(), workers=workers, slots=slots, slots_in_use=in_use))
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called after changes, at most five times a second, and once more at the end.
+
+        It is called on the engine's thread: be quick. Returns a function that ends it.
+        """
+        return self.home.watch(self.name, callback)
+
+    @with_aio
+    def wait(
+        self,
+        quiet: object = False,  # noqa: FBT002 - Flyte's signature; a run may land here (`run.wait(run)`)
+        wait_for: str = "terminal",
+        *,
+        timeout: float | None = None,
+        abort_on_interrupt: bool = True,
+    ) -> None:
+        """Wait until the run has ended. Does not raise if it failed: see `raise_for_status`.
+
+        Args:
+            quiet: accepted for Flyte.
+            wait_for: "terminal", or "running" to wait for its start only.
+            timeout: seconds to wait at most; None is without end.
+            abort_on_interrupt: the interrupt button (Ctrl-C) aborts the run; False only stops waiting.
+
+        Raises:
+            TimeoutError: the time is over; the run goes on.
+            ValueError: `wait_for` is neither of the two.
+        """
+        del quiet
+        if wait_for not in {"terminal", "running"}:
+            raise ValueError(f'wait_for must be "terminal" or "running", got {wait_for!r}')
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            with self.home.waiting(self) as tick:
+                while not self._reached(wait_for):
+                    if deadline is not None and time.monotonic() > deadline:
+                        raise TimeoutError(f"Run {self.name} has not ended within {timeout:g} s; it goes on.")
+                    self.home.wait_ended(self.name, WAIT_SLICE_SECONDS)
+                    tick()
+        except KeyboardInterrupt:
+            if abort_on_interrupt:
+                self.home.abort(self.name, 0, "interrupted by the user")
+            raise
+
+    def _reached(self, wait_for: str) -> bool:
+        return self.done() or (wait_for == "running" and self.phase is not ActionPhase.QUEUED)
+
+    @with_aio
+    def inputs(self) -> ActionInputs:
+        """What the root task was called with, by parameter name."""
+        return self.root.inputs()
+
+    @with_aio
+    def outputs(self) -> ActionOutputs:
+        """What the root task returned; waits for the end.
+
+        Raises:
+            BaseRuntimeError: the root's error, if it did not succeed.
+        """
+        __tracebackhide__ = True
+        self.wait()
+        return self.root.outputs()
+
+    @with_aio
+    def abort(self, reason: str = "aborted by the user") -> None:
+        """Stop the run and all its actions; returns at once."""
+        self.home.abort(self.name, 0, reason)
+
+    @property
+    def root(self) -> Action:
+        """The root action."""
+        return Action(self, 0)
+
+    def action(self, which: str | int = 0) -> Action:
+        """An action by name, or by its position in `run.actions`.
+
+        Raises:
+            ActionNotFoundError: there is no such action.
+        """
+        if isinstance(which, str):
+            return self.action_named(which)
+        if not 0 <= which < self.state.count:
+            raise errors.ActionNotFoundError(f"Run {self.name} has {self.state.count} actions; there is none at {which}.")
+        return Action(self, int(which))
+
+    def action_named(self, name: str) -> Action:
+        """An action by name.
+
+        Raises:
+            ActionNotFoundError: there is no such action.
+        """
+        row = self.read(lambda state: state.row_of(name))
+        if row is None:
+            raise errors.ActionNotFoundError(f"Run {self.name} has no action named {name!r}; run.actions lists them.")
+        return Action(self, row)
+
+    @with_aio
+    def first_failure(self) -> Action | None:
+        """The action that failed first, in order of time; None if none did."""
+        failed = self.read(lambda state: list(state.failures))
+        return Action(self, min(failed, key=lambda row: self.state.ended_ats[row])) if failed else None
+
+    @with_aio
+    def raise_for_status(self) -> None:
+        """Raise the root's error if the run has ended without success; nothing if it goes on or succeeded.
+
+        Raises:
+            BaseRuntimeError: the root's error; `ActionAbortedError` if the run was aborted.
+        """
+        __tracebackhide__ = True
+        error = self.root.error if self.done() else None
+        if error is not None:
+            raise error
+
+    @property
+    def actions(self) -> Any:  # noqa: ANN401 - a pandas.DataFrame, which this module does not import
+        """One row an action, as a DataFrame; displayed, it refreshes itself while the run goes on."""
+        return self.home.frame(self, "actions")
+
+    @property
+    def results(self) -> Any:  # noqa: ANN401 - the same
+        """One row an action with its inputs and outputs, as a DataFrame; displayed, it refreshes itself."""
+        return self.home.frame(self, "results")
+
+    @with_aio
+    def show_logs(self, /, *_options: object, **_more: object) -> None:
+        """Print what all actions printed, each line labelled."""
+        for row in range(self.state.count):
+            text = self.read(lambda state, row=row: state.logs(row))  # type: ignore[misc]  # row is bound now
+            for line in text.splitlines():
+                print(f"[{self.state.task_of(row).short_name} {self.state.action_name(row)[:8]}] {line}")  # noqa: T201
+
+    @property
+    def raw_phase(self) -> ActionPhase:
+        """The same as `phase`."""
+        return self.phase
+
+    @with_aio
+    def get_logs(self, /, *_options: object, **_more: object) -> Iterator[str]:
+        """What the root task printed, by line."""
+        return self.root.get_logs()
+
+    @with_aio
+    def get_report(self, attempt: int | None = None) -> str:
+        """The root's report as an HTML document; empty if it wrote none."""
+        return self.root.get_report(attempt)
+
+    @with_aio
+    def typed_outputs(self, types: object = None) -> ActionOutputs:
+        """The same as `outputs`: values keep their types here."""
+        del types
+        return self.outputs()
+
+    @with_aio
+    def typed_inputs(self, types: object = None) -> ActionInputs:
+        """The same as `inputs`."""
+        del types
+        return self.inputs()
+
+    @with_aio
+    def details(self) -> Self:
+        """Flyte's details of a run: here the run knows them itself."""
+        return self
+
+    @with_aio
+    def sync(self) -> Self:
+        """The same run: a handle is always up to date."""
+        return self
+
+    def __await__(self) -> Generator[None, None, Self]:
+        """Flyte's details are awaited in places."""
+        yield from ()
+        return self
+
+    async def watch(self, cache_data_on_done: bool = False) -> AsyncIterator[Action]:  # noqa: FBT001, FBT002 - Flyte's signature
+        """Yield the root action whenever it has changed, the last time when it has ended."""
+        async for action in self.root.watch(cache_data_on_done):
+            yield action
+
+    @property
+    def conditions(self) -> list[Action]:
+        """Conditions that are open: `run.conditions[0].signal(True)` answers one."""
+        tasks = {number for number, task in enumerate(self.state.tasks) if task.kind == "condition"}
+        if not tasks:
+            return []
+        rows = self.read(lambda state: [row for row, task in enumerate(state.task_ids) if task in tasks])
+        return [action for action in (Action(self, row) for row in rows) if not action.done()]
+
+    def condition(self, name: str) -> Action:
+        """The open condition of a name.
+
+        Raises:
+            ConditionNotFoundError: there is none.
+        """
+        found = next((each for each in self.conditions if each.task_name == name), None)
+        if found is None:
+            raise errors.ConditionNotFoundError(f"Run {self.name} has no open condition named {name!r}.")
+        return found
+
+    @class_with_aio
+    def get(cls: type[Run], /, name: str) -> Run:
+        """A run by name.
+
+        Raises:
+            RunNotFoundError: there is none in this kernel.
+        """
+        run: Run = run_named(name)
+        return run
+
+    @class_with_aio
+    def listall(
+        cls: type[Run],
+        /,
+        in_phase: tuple[ActionPhase | str, ...] | None = None,
+        task_name: str | None = None,
+        sort_by: tuple[str, str] | None = None,
+        limit: int = 100,
+        with_labels: Mapping[str, str] | None = None,
+        **filters: Any,  # noqa: ANN401 - Flyte's others, most of them for its server
+    ) -> Iterator[Run]:
+        """Runs, the latest first.
+
+        Args:
+            in_phase: only those in one of these phases.
+            task_name: only those of this root task.
+            sort_by: (attribute, "asc" or "desc").
+            limit: at most so many.
+            with_labels: only those that have all of these labels.
+            filters: `created_at`, `updated_at`: a `TimeFilter`; `paused_actions_only`; the rest has no effect.
+        """
+        wanted, labels = phases(in_phase), set((with_labels or {}).items())
+        found = [
+            run
+            for run in reversed(the_home().runs())
+            if (wanted is None or run.phase in wanted)
+            and task_name in {None, run.task_name}
+            and labels <= set(run.state.labels)
+            and (not filters.get("paused_actions_only") or run.conditions)
+        ]
+        yield from list(selected(found, sort_by, filters))[:limit]
+
+    @property
+    def start_time(self) -> datetime:
+        """When it was started, UTC."""
+        return datetime.fromtimestamp(self.state.started_at, UTC)
+
+    created_at = start_time
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When it and all its actions had ended, UTC."""
+        return None if self.state.ended_at is None else datetime.fromtimestamp(self.state.ended_at, UTC)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that it was started with."""
+        return dict(self.state.labels)
+
+    def _ipython_display_(self) -> None:
+        if self.home.display(self) is not None:
+            raise NotImplementedError  # IPython then asks for _repr_mimebundle_
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        del include, exclude
+        return self.home.display(self) or {}
+
+    def __repr__(self) -> str:
+        summary = self.summary()
+        return (
+            f"<run {self.name} of {self.task_name}: {self.phase}, {summary.ended}/{summary.total} actions ended, {summary.failed} failed>"
+        )

@@ -1,0 +1,245 @@
+"""What a run keeps beside actions: steps, conditions, reports; and what its handle tells of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+import flyte_nb as flyte
+from flyte_nb.remote import Action, ActionDetails, Run, TimeFilter
+from flyte_nb.workspace import Workspace
+from tests.contract.conftest import PATIENCE, finished, output
+
+env = flyte.TaskEnvironment("asides")
+
+
+def until_asked(run: Run, name: str) -> Action:
+    """The open condition of a name, when it is there."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if any(each.task_name == name for each in run.conditions):
+            return run.condition(name)
+        run.home.wait_ended(run.name, 0.01)
+    raise AssertionError(f"{name} was not asked: {run}")
+
+
+# ------------------------------------------------------------------ steps
+def test_steps_are_children_that_are_not_repeated(space: Workspace, tmp_path: Path) -> None:
+    """A second attempt takes what the first one traced, and goes on from there."""
+    log = tmp_path / "log"
+
+    @flyte.trace
+    async def download(url: str) -> str:
+        with log.open("a") as file:
+            file.write(f"{url} ")
+        return url.upper()
+
+    @env.task(retries=1)
+    async def fetch() -> str:
+        pages = [await download("a"), await download("b")]
+        if flyte.ctx().attempt_number == 0:
+            raise ValueError("again")
+        return "".join([*pages, await download("c")])
+
+    @env.task
+    async def main() -> str:
+        return await fetch()
+
+    run = finished(flyte.run(main))
+
+    assert (run.outputs()[0], log.read_text()) == ("ABC", "a b c ")
+    steps = [action for action in Action.listall(run.name) if action.kind == "trace"]
+    assert [(step.task_name, step.parent_name, step.phase.value, step.inputs()) for step in steps] == [
+        ("download", run.action(1).name, "succeeded", {"url": url}) for url in "abc"
+    ]
+
+
+# ------------------------------------------------------------------ conditions
+def test_a_condition_is_answered_from_the_notebook(space: Workspace) -> None:
+    """A blocking wait on a worker and one that is awaited in the driver; the answers keep their types."""
+
+    @env.task
+    def ask() -> int:
+        number = flyte.new_condition("number", prompt="How many?", data_type=int).wait()
+        return int(number) + 1
+
+    @env.task
+    async def main() -> list[object]:
+        condition = await flyte.new_condition.aio("go", prompt="Go on?")
+        return [await condition.wait.aio(), await ask.aio()]
+
+    run = flyte.run(main)
+    question = until_asked(run, "go")
+    assert (question.phase.value, question.inputs()["prompt"]) == ("paused", "Go on?")
+    with pytest.raises(TypeError, match="bool"):
+        question.signal("yes")
+    question.signal(False)
+    until_asked(run, "number").signal(41)
+
+    assert output(run) == [False, 42]
+    assert run.conditions == []
+    with pytest.raises(flyte.errors.ConditionNotFoundError):
+        question.signal(True)
+
+
+def test_a_condition_that_nobody_answers_ends_in_time(space: Workspace) -> None:
+    """With an error of its own, which can be caught."""
+
+    @env.task
+    async def main() -> str:
+        try:
+            await flyte.new_condition("late", timeout=0.05).wait.aio()
+        except flyte.errors.ConditionTimedoutError as error:
+            return error.code
+        return "answered"
+
+    assert output(flyte.run(main)) == "ConditionTimedoutError"
+
+
+# ------------------------------------------------------------------ reports
+def test_a_report_is_kept_with_its_action(space: Workspace) -> None:
+    """Tabs and all, also of a task that fails; only tasks that say so write one without a flush."""
+
+    @env.task(report=True)
+    async def chart(name: str) -> str:
+        flyte.report.get_tab(name).log(f"<b>{name}</b>")
+        flyte.report.get_tab(name).log("<i>again</i>")
+        if name == "bad":
+            raise ValueError("no chart")
+        return name
+
+    @env.task
+    async def silent() -> None:
+        flyte.report.log("not kept")
+
+    @env.task
+    async def flushed() -> None:
+        await flyte.report.log.aio("<p>kept</p>", do_flush=True)
+
+    @env.task(report=True)
+    async def main() -> None:
+        flyte.report.log("start")
+        await asyncio.gather(chart("loss"), chart("bad"), silent(), flushed(), return_exceptions=True)
+        flyte.report.replace("<h1>done</h1>")
+
+    run = finished(flyte.run(main))
+    tabs = {(action.short_name, *action.inputs().values()): action.report_tabs for action in Action.listall(run.name)}
+
+    assert tabs == {
+        ("main",): {"main": "<h1>done</h1>"},
+        ("chart", "loss"): {"loss": "<b>loss</b>\n<i>again</i>"},
+        ("chart", "bad"): {"bad": "<b>bad</b>\n<i>again</i>"},
+        ("silent",): {},
+        ("flushed",): {"main": "<p>kept</p>"},
+    }
+    assert "<h1>done</h1>" in run.get_report()
+
+
+# ------------------------------------------------------------------ handles
+def test_handles_tell_what_flytes_details_tell(space: Workspace) -> None:
+    """Errors, times, parents, filters; blocking, awaited and watched."""
+
+    @env.task
+    async def child(x: int) -> int:
+        if x == 2:
+            raise ValueError("two")
+        return x
+
+    @env.task
+    async def main() -> int:
+        got = await asyncio.gather(*(child(x) for x in range(4)), return_exceptions=True)
+        return len(got)
+
+    run = finished(flyte.with_runcontext(labels={"team": "a"}).run(main))
+
+    async def ask() -> dict[str, object]:
+        (failed,) = [action async for action in Action.listall.aio(for_run_name=run.name, in_phase=("failed",))]
+        details = await failed.details()
+        info = details.error_info
+        assert isinstance(details, ActionDetails)
+        assert info is not None
+        return {
+            "error": (info.kind, info.code, info.message, details.abort_info, details.error_message),
+            "inputs": await details.inputs(),
+            "outputs": await (await run.details.aio()).outputs(),
+            "get": (await Action.get.aio(run.name, failed.name)).name == failed.name,
+            "watched": [action.phase.value async for action in run.watch()],
+            "metadata": (details.metadata.funtask_name, details.metadata.parent, details.runtime.total_seconds() >= 0),
+        }
+
+    assert asyncio.run(ask()) == {
+        "error": ("user", "ValueError", "two", None, "two"),
+        "inputs": {"x": 2},
+        "outputs": (4,),
+        "get": True,
+        "watched": ["succeeded"],
+        "metadata": ("asides.child", "a0", True),
+    }
+    assert [action.inputs()["x"] for action in Action.listall(run.name, parent_name="a0", in_phase=("succeeded",))] == [0, 1, 3]
+    assert run.name in {each.name for each in Run.listall(task_name="asides.main", with_labels={"team": "a"})}
+    assert list(Run.listall(with_labels={"team": "b"})) == list(Run.listall(created_at=TimeFilter(before=run.start_time), task_name="no")) == []
+    first, *_rest = Action.listall(run.name, sort_by=("created_at", "desc"))
+    assert first.parent_name == "a0"
+
+
+def test_a_run_is_repeated_with_other_inputs(space: Workspace) -> None:
+    """A new run; what is not given anew is as it was."""
+
+    @env.task
+    async def add(x: int, y: int = 2) -> int:
+        return x + y
+
+    first = finished(flyte.with_runcontext(name="repeated").run(add, 1))
+    again = finished(flyte.rerun("repeated", y=10))
+
+    assert (first.outputs()[0], again.outputs()[0], again.inputs(), again.name != "repeated") == (3, 11, {"x": 1, "y": 10}, True)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+        flyte.rerun("repeated", z=1)
+    with pytest.raises(NotImplementedError, match="recover"):
+        flyte.rerun("repeated", recover=True)
+    with pytest.raises(flyte.errors.RunNotFoundError):
+        flyte.rerun("no such run")
+
+
+def test_a_body_that_cancels_itself_cancels_the_call(space: Workspace) -> None:
+    """Not tried again; its caller sees a cancellation."""
+
+    @env.task(retries=2)
+    async def leave() -> int:
+        raise asyncio.CancelledError
+
+    @env.task
+    async def main() -> str:
+        try:
+            await leave()
+        except asyncio.CancelledError:
+            return "cancelled"
+        return "returned"
+
+    run = finished(flyte.run(main))
+
+    assert (run.outputs()[0], run.action(1).attempts, run.action(1).phase.value) == ("cancelled", 1, "failed")
+
+
+def test_a_deadline_ends_an_action_that_is_tried_for_ever(space: Workspace) -> None:
+    """All attempts together have so long; the caller gets an error of its own."""
+
+    @env.task(retries=1_000, timeout=flyte.Timeout(deadline=1))
+    async def again() -> int:
+        await asyncio.sleep(0.05)
+        raise ValueError("again")
+
+    @env.task
+    async def main() -> str:
+        try:
+            await again()
+        except flyte.errors.DeadlineExceededError as error:
+            return error.code
+        return "returned"
+
+    run = finished(flyte.run(main))
+
+    assert (run.outputs()[0], run.action(1).phase.value) == ("DeadlineExceededError", "timed_out")

@@ -1,0 +1,203 @@
+"""What a body finds around it: variables, its context, its checkpoint, its time, its files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+import flyte_nb as flyte
+from flyte_nb.workspace import Workspace
+from tests.contract.conftest import finished, output
+
+NAME = "FLYTE_NB_TEST_AROUND"
+env = flyte.TaskEnvironment("around", env_vars={NAME: "environment"})
+bare = flyte.TaskEnvironment("bare")
+
+
+@env.task
+async def read_async() -> str:
+    """The variable, after others had their turn."""
+    await asyncio.sleep(0.05)
+    return os.environ.get(NAME, "unset")
+
+
+@env.task
+def read_sync() -> str:
+    """The variable."""
+    return os.environ.get(NAME, "unset")
+
+
+@bare.task
+async def read_bare() -> str:
+    """The variable of a task that has none."""
+    await asyncio.sleep(0.02)
+    return os.environ.get(NAME, "unset")
+
+
+def test_each_action_sees_its_own_variables(space: Workspace) -> None:
+    """Of the environment, of an override, and none; async and sync, side by side in one process."""
+
+    @bare.task
+    async def main() -> list[str]:
+        other = {NAME: "override"}
+        calls = [read_async(), read_async.override(env_vars=other)(), read_bare(), read_sync.aio(), read_sync.override(env_vars=other).aio()]
+        return [*await asyncio.gather(*calls, *[read_bare() for _ in range(4)])]
+
+    assert output(flyte.run(main)) == ["environment", "override", "unset", "environment", "override", *["unset"] * 4]
+    assert NAME not in os.environ
+
+
+def test_variables_of_a_run_reach_all_its_actions(space: Workspace) -> None:
+    """Those that the run was started with go over those of tasks; the root in the kernel has them too."""
+
+    @bare.task
+    async def main() -> list[str]:
+        return [os.environ[NAME], await read_bare(), await read_async(), await read_sync.aio()]
+
+    assert output(flyte.with_runcontext(env_vars={NAME: "run"}).run(main)) == ["run"] * 4
+
+
+def test_a_secret_is_the_notebooks_variable(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that was set after the workers had started."""
+    secretive = flyte.TaskEnvironment("secretive", secrets=[flyte.Secret("api-key", group="maps")])
+
+    @secretive.task
+    async def read() -> str:
+        return os.environ.get("MAPS_API_KEY", "unset")
+
+    @bare.task
+    async def main() -> str:
+        return await read()
+
+    monkeypatch.setenv("MAPS_API_KEY", "s3cret")
+
+    assert output(flyte.run(main)) == "s3cret"
+
+
+def test_the_context_tells_of_the_action_and_its_run(space: Workspace) -> None:
+    """Names, version, folders, and a place for values."""
+
+    @bare.task
+    async def child() -> dict[str, bool]:
+        context = flyte.ctx()
+        assert context.action is not None
+        assert context.raw_data_path is not None
+        assert context.data is not None
+        context.data["key"] = 1
+        return {
+            "name": context.action.name != context.action.run_name,
+            "version": context.version == "v1",
+            "folder": Path(context.raw_data_path.path).name == context.action.run_name,
+            "own": context.output_path != context.raw_data_path.path,
+            "data": flyte.ctx()["key"] == 1 and flyte.ctx()["other"] is None,
+            "rank": context.rank is None,
+            "mode": context.mode == "local" and not context.is_in_cluster(),
+            "report": context.report is flyte.report.current_report(),
+        }
+
+    @bare.task
+    async def main() -> dict[str, bool]:
+        return await child()
+
+    told = output(flyte.with_runcontext(version="v1").run(main))
+
+    assert isinstance(told, dict)
+    assert [name for name, holds in told.items() if not holds] == []
+
+
+def test_a_checkpoint_survives_the_attempt_that_saved_it(space: Workspace) -> None:
+    """Bytes and folders; the first attempt finds none, and nothing is left when the run has ended."""
+
+    @bare.task(retries=2)
+    def train(folder: str) -> list[str]:
+        checkpoint = flyte.ctx().checkpoint
+        assert checkpoint is not None
+        found = checkpoint.load_sync()
+        attempt = flyte.ctx().attempt_number
+        if found is None:
+            checkpoint.save_sync(b"first")
+        elif attempt == 1:
+            (Path(folder) / "state").write_text(found.read_text() + ", second")
+            checkpoint.save_sync(folder)
+        else:
+            return [(found / "state").read_text(), str(attempt)]
+        raise ValueError("again")
+
+    @bare.task
+    async def main(folder: str) -> list[str]:
+        return await train.aio(folder)
+
+    Path(space._folders.path_of("x")).parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(space._folders.path_of("checkpointed-folder"))
+    folder.mkdir(exist_ok=True)
+    run = finished(flyte.run(main, str(folder)))
+
+    assert run.outputs()[0] == ["first, second", "2"]
+    assert not (Path(run.state.settings.raw_data_path) / "checkpoints").exists()
+
+
+def test_durable_time_is_that_of_the_first_attempt(space: Workspace, tmp_path: Path) -> None:
+    """Another attempt gets the same instant, and does not sleep again."""
+    seen = tmp_path / "seen"
+
+    @bare.task(retries=1)
+    async def wait() -> bool:
+        now, instant = flyte.durable.time(), await flyte.durable.now.aio()
+        await flyte.durable.sleep.aio(0.01)
+        text = f"{now} {instant}"
+        if not seen.exists():
+            seen.write_text(text)
+            raise ValueError("again")
+        return seen.read_text() == text
+
+    @bare.task
+    async def main() -> bool:
+        return await wait()
+
+    assert output(flyte.run(main)) is True
+
+
+def test_files_and_folders_travel_as_references(space: Workspace, tmp_path: Path) -> None:
+    """Written by one action, read by another; what was local to the caller is copied."""
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "a.txt").write_text("a")
+    (tmp_path / "in" / "sub" / "b.txt").write_text("b")
+
+    @bare.task
+    async def write(text: str) -> flyte.io.File:
+        file = flyte.io.File.new_remote("note.txt")
+        async with file.open("wb") as opened:
+            await opened.write(text.encode())
+        return file
+
+    @bare.task
+    def read(file: flyte.io.File, folder: flyte.io.Dir) -> list[str]:
+        with file.open_sync("r") as opened:
+            return [opened.read(), file.name, *(Path(each.path).read_text() for each in folder.walk_sync())]
+
+    @bare.task
+    async def main(folder: str) -> list[str]:
+        return await read.aio(await write("hello"), await flyte.io.Dir.from_local(folder))
+
+    assert output(flyte.run(main, str(tmp_path / "in"))) == ["hello", "note.txt", "a", "b"]
+
+
+def test_tables_travel_between_libraries(space: Workspace) -> None:
+    """A table of pandas is read as one of pyarrow, by value and through a file."""
+    import pandas as pd  # noqa: PLC0415 - half a second
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    @bare.task
+    async def total(frame: flyte.io.DataFrame) -> int:
+        table = await frame.open(pa.Table).all()
+        return int(sum(table.column("n").to_pylist()))
+
+    @bare.task
+    async def main() -> list[int]:
+        table = pd.DataFrame({"n": [1, 2, 3]})
+        return [await total(flyte.io.DataFrame.wrap_df(table)), await total(await flyte.io.DataFrame.from_local(table))]
+
+    assert output(flyte.run(main)) == [6, 6]
