@@ -34,7 +34,7 @@ class BaseRuntimeError(RuntimeError):
     def __reduce__(self) -> tuple[object, ...]:
         # The default calls type(self)(*self.args), which fits no constructor of the tree. The attributes, notes
         # included, travel in __dict__.
-        return _rebuild, (type(self), self.args), dict(self.__dict__)
+        return rebuild_error, (type(self), self.args), dict(self.__dict__)
 
     def _reraise(self, _other: object) -> NoReturn:
         # `flyte.map` yields errors as values: sum(results) shall show the task's error, not a TypeError.
@@ -44,7 +44,7 @@ class BaseRuntimeError(RuntimeError):
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _reraise
 
 
-def _rebuild(cls: type[_E], args: tuple[object, ...]) -> _E:
+def rebuild_error(cls: type[_E], args: tuple[object, ...]) -> _E:
     """Make an error without its constructor; its attributes follow as state."""
     return cls.__new__(cls, *args)
 
@@ -335,8 +335,8 @@ class OutputTooLargeError(RuntimeUserError):
     def __init__(self, task: str, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(
             "OutputTooLargeError",
-            f"Task '{task}' returned {size_bytes / 2**20:,.0f} MiB; its worker can hand over at most {limit_bytes / 2**20:,.0f} MiB, a part "
-            "of its memory. Write the data to a file and return its path, return smaller pieces, or give each worker more memory.",
+            f"Task '{task}' returned {size_bytes / 2**20:,.0f} MiB; its worker can hand over at most {limit_bytes / 2**20:,.0f} MiB, "
+            "a part of its memory. Write the data to a file and return its path, return smaller pieces, or give each worker more memory.",
         )
         self.task, self.size_bytes, self.limit_bytes = task, size_bytes, limit_bytes
 
@@ -423,84 +423,3 @@ class RunNotFoundError(_CodedUserError):
     def __init__(self, run: str) -> None:
         super().__init__(f"There is no run named '{run}' here. `flyte.runs()` lists the runs of this project.")
         self.run = run
-
-
-# ----------------------------------------------------------------------------------------- what a parent sees
-
-# First match wins; the SDK's order. A code of the user's own that contains one of these words is taken for it, there
-# as here.
-_CLASS_BY_WORD: tuple[tuple[str, type[RuntimeUserError] | type[RuntimeUnknownError]], ...] = (
-    ("Interrupted", TaskInterruptedError),
-    ("PrimaryContainerNotFound", PrimaryContainerNotFoundError),
-    ("RetriesExhausted", RetriesExhaustedError),
-    ("Unknown", RuntimeUnknownError),
-    ("InvalidImageName", InvalidImageNameError),
-    ("ImagePullBackOff", ImagePullBackOffError),
-)
-_TIMEOUTS: dict[str, type[TaskTimeoutError]] = {
-    cls.__name__: cls for cls in (TaskTimeoutError, MaxQueuedTimeExceededError, MaxRuntimeExceededError, DeadlineExceededError)
-}
-# What the engine itself raises in the parent keeps its class, as the SDK's controller does.
-_ENGINE_ERRORS: dict[str, type[BaseRuntimeError]] = {
-    "DataValidationError": RuntimeDataValidationError,
-    **{
-        cls.__name__: cls
-        for cls in (
-            ActionAbortedError,
-            ClusterLostError,
-            ConditionTimedoutError,
-            InlineIOMaxBytesBreached,
-            NotSerializableError,
-            OOMError,
-            OutputTooLargeError,
-            ResourcesUnavailableError,
-            SyncTaskCallInAsyncContextError,
-            ActionLimitError,
-            TraceDoesNotAllowNestedTasksError,
-            WorkerImportError,
-            WorkerLostError,
-        )
-    },
-}
-
-
-def from_code(kind: str, code: str, message: str, worker: str | None = None, *, from_engine: bool = False) -> BaseRuntimeError:
-    """Make the error that the parent of a failed action sees.
-
-    Args:
-        kind: "user", "system", "timeout" or "unknown".
-        code: The error's code; what stands before a "|" is the server's word, as in "RetriesExhausted|ValueError".
-        message: The error's message, kept as it is.
-        worker: Where the action ran.
-        from_engine: True if the engine failed the action, False if the task's body raised. Only then do classes such
-            as `ActionAbortedError` come back as themselves; a body's error is never more than its code.
-    """
-    cls = _ENGINE_ERRORS.get(code.strip()) if from_engine else None
-    if cls is None:
-        cls = _class_for(kind, code)
-    error = _rebuild(cls, (message,))
-    error.code = code.split("|", 1)[-1].strip()
-    error.kind = _kind_of(cls)
-    error.worker = worker or None
-    return error
-
-
-def _class_for(kind: str, code: str) -> type[BaseRuntimeError]:
-    if kind == "system":
-        return RuntimeSystemError
-    if kind == "timeout":
-        return _TIMEOUTS.get(code.strip(), TaskTimeoutError)
-    if kind != "user":
-        return RuntimeUnknownError
-    if "OOM" in code.upper():
-        return OOMError
-    for word, cls in _CLASS_BY_WORD:
-        if word in code:
-            return cls
-    return _TIMEOUTS.get(code.strip(), RuntimeUserError)
-
-
-def _kind_of(cls: type[BaseRuntimeError]) -> ErrorKind:
-    if issubclass(cls, RuntimeSystemError):
-        return "system"
-    return "unknown" if issubclass(cls, RuntimeUnknownError) else "user"

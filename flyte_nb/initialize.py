@@ -10,12 +10,13 @@ from typing import Any
 from flyte_nb import workspace
 
 #: What init() accepts and has no effect here (a Flyte backend uses it).
-INERT = frozenset(
+_INERT = (
     "org project domain root_dir log_level log_format reset_root_logger user_log_level endpoint headless insecure "
     "insecure_skip_verify ca_cert_file_path auth_type command proxy_command api_key client_id client_credentials_secret "
     "auth_client_config rpc_retries http_proxy_url storage batch_size image_builder images source_config_path sync_local_sys_paths "
-    "load_plugin_type_transformers local_persistence mode config security".split()
+    "load_plugin_type_transformers local_persistence mode config"
 )
+INERT = frozenset(_INERT.split())
 
 
 #: What init() was told of organisation, project and domain: kept for code that asks for it.

@@ -18,11 +18,12 @@ from flyte_nb.core.ids import ROOT_ACTION
 from flyte_nb.remote import Run
 
 #: What with_runcontext() accepts and has no effect here (a Flyte backend uses it).
-INERT = frozenset(
+_INERT = (
     "service_account copy_style dry_run copy_bundle_to interactive_mode run_base_dir run_start_time project domain annotations "
     "interruptible log_format user_log_level reset_root_logger queue notifications cache_lookup_scope preserve_original_types "
-    "debug tracked tracked_strict".split()
+    "debug tracked tracked_strict"
 )
+INERT = frozenset(_INERT.split())
 
 
 class RunContext:
@@ -106,7 +107,7 @@ run = RunCall()
 rerun = RerunCall()
 
 
-def with_runcontext(
+def with_runcontext(  # noqa: PLR0913 - Flyte's signature
     mode: str | None = None,
     *,
     name: str | None = None,
@@ -166,9 +167,7 @@ def with_runcontext(
         raw_data_path=str(raw_data_path or ""),
         version=version or "",
     )
-    return RunContext(
-        name=name, custom_context=custom_context, labels=labels, driver=driver, max_actions=max_actions, settings=settings
-    )
+    return RunContext(name=name, custom_context=custom_context, labels=labels, driver=driver, max_actions=max_actions, settings=settings)
 
 
 def _texts(values: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:

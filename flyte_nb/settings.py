@@ -11,6 +11,19 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 MAX_ACTIONS = 1_000_000
+#: A change of these closes the cluster; the next run starts one that fits.
+CLUSTER_SETTINGS = (
+    "workers",
+    "threads_per_worker",
+    "memory_limit",
+    "cluster",
+    "grace_seconds",
+    "system_retries",
+    "kill_workers",
+    "ship_package",
+    "kernel_host",
+    "security",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +41,11 @@ class Settings:
         grace_seconds: how long an action that was told to stop may go on before its worker is ended.
         block: without a front end, the end of a cell or script waits for its runs.
         stdout: prints of tasks are shown in the notebook.
+        system_retries: how often an action may lose its worker before it fails.
         kill_workers: workers of an existing cluster may be ended too.
+        ship_package: this package is sent to workers of an existing cluster that do not have it.
+        kernel_host: where the workers of an existing cluster find this machine, if not where its scheduler sees it.
+        security: TLS credentials (`distributed.Security`) for an existing cluster that asks for them.
     """
 
     workers: int | None = None
@@ -40,10 +57,14 @@ class Settings:
     grace_seconds: float = 2.0
     block: bool = True
     stdout: bool = True
+    system_retries: int = 10
     kill_workers: bool = False
+    ship_package: bool = True
+    kernel_host: str | None = None
+    security: Any = None
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 1), ("threads_per_worker", 1), ("max_actions", 1)):
+        for name, least in (("workers", 1), ("threads_per_worker", 1), ("max_actions", 1), ("system_retries", 0)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise ValueError(f"{name} must be a whole number from {least}, got {value!r}.")
@@ -87,7 +108,10 @@ READERS: dict[str, Callable[[str], Any]] = {
     "grace_seconds": float,
     "block": _flag,
     "stdout": _flag,
+    "system_retries": int,
     "kill_workers": _flag,
+    "ship_package": _flag,
+    "kernel_host": str,
 }
 
 

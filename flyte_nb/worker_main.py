@@ -56,7 +56,7 @@ class AgentPlugin(WorkerPlugin):
 
     async def _start_later(self, worker: Worker) -> None:
         """Let a worker come up first: its nanny gives up on one that dies while it starts."""
-        while not has_started(worker):
+        while not has_started(worker):  # noqa: ASYNC110 - Dask has no event for it
             await asyncio.sleep(START_SECONDS)
         await asyncio.sleep(START_SECONDS)
         try:
@@ -260,6 +260,6 @@ class _WorkerEnd:
         session.link.send(AgentLeaving(session.agent.agent))
         session.agent.hand_back()
         deadline = self._loop.time() + LEAVE_SECONDS
-        while not session.agent.idle and self._loop.time() < deadline and not session.hung_up.is_set():
+        while not (session.agent.idle or session.hung_up.is_set() or self._loop.time() > deadline):  # noqa: ASYNC110 - other threads' work
             await asyncio.sleep(0.02)
         await asyncio.sleep(0)  # what was reported last is on its way

@@ -13,7 +13,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -24,15 +24,14 @@ from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
 from flyte_nb.core import ids
 from flyte_nb.core.current import CURRENT, Context, Frame
-from flyte_nb.core.events import NO_SETTINGS, Event, Inputs, LogWritten, RunSettings
+from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings
 from flyte_nb.core.payloads import Item, unpack
-from flyte_nb.core.state import RunState
 from flyte_nb.engine.backend import Backend, ClusterFacts
 from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
 from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
-from flyte_nb.settings import Settings, from_environment
+from flyte_nb.settings import CLUSTER_SETTINGS, Settings, from_environment
 from flyte_nb.store.folders import RunFolders
 from flyte_nb.store.memory import MemoryStore
 from flyte_nb.store.results import MemoryResults
@@ -78,7 +77,7 @@ class Workspace:
         fanout.set_enter_run(self.enter_run)
 
     # ------------------------------------------------------------------ settings and cluster
-    def configure(self, **values: Any) -> None:  # noqa: ANN401 - any setting
+    def configure(self, **values: Any) -> None:
         """Change settings. A change of the cluster's settings closes an idle cluster.
 
         Raises:
@@ -86,8 +85,7 @@ class Workspace:
             TypeError, ValueError: a setting does not exist, or its value is out of range.
         """
         changed = self.settings.with_values(**values)
-        cluster = ("workers", "threads_per_worker", "memory_limit", "cluster", "kill_workers", "grace_seconds")
-        moved = [name for name in cluster if getattr(changed, name) != getattr(self.settings, name)]
+        moved = [name for name in CLUSTER_SETTINGS if getattr(changed, name) != getattr(self.settings, name)]
         if moved and self._runner is not None:
             if self._runner.live_runs():
                 live = ", ".join(self._runner.live_runs())
@@ -106,7 +104,15 @@ class Workspace:
         from flyte_nb.worker_main import AgentPlugin  # noqa: PLC0415 - the same
 
         size = ClusterSize(settings.workers, settings.threads_per_worker, settings.memory_limit)
-        return DaskBackend(AgentPlugin, size, cluster=settings.cluster, kill_workers=settings.kill_workers)
+        return DaskBackend(
+            AgentPlugin,
+            size,
+            cluster=settings.cluster,
+            security=settings.security,
+            kill_workers=settings.kill_workers,
+            ship_package=settings.ship_package,
+            kernel_host=settings.kernel_host,
+        )
 
     @property
     def runner(self) -> Runner:
@@ -117,6 +123,7 @@ class Workspace:
                     self._backend(),
                     sinks=(self._store, self._feed, PrintFeed(self._show_print), self._folders),
                     grace_seconds=self.settings.grace_seconds,
+                    max_losses=self.settings.system_retries,
                     on_cluster=self._say,
                     results=self._results,
                 )
@@ -138,6 +145,10 @@ class Workspace:
         """Change the number of workers; starts the cluster if need be."""
         self.runner.scale(workers)
 
+    def adapt(self, minimum: int, maximum: int) -> None:
+        """Let the number of workers follow the load; starts the cluster if need be."""
+        self.runner.adapt(minimum, maximum)
+
     def close_cluster(self) -> None:
         """Abort what is live and give the cluster back; the next run starts another."""
         with self._lock:
@@ -150,7 +161,7 @@ class Workspace:
         return self._runner.load() if self._runner is not None else (0, 0, 0)
 
     # ------------------------------------------------------------------ runs
-    def run_task(
+    def run_task(  # noqa: PLR0913 - what a run may be told
         self,
         task: Task[..., Any],
         args: tuple[Any, ...] = (),
@@ -166,11 +177,14 @@ class Workspace:
         """Start a run; returns at once.
 
         Args:
-            task: what to run; `args`, `kwargs`: its inputs.
+            task: what to run.
+            args: its inputs by position.
+            kwargs: its inputs by name.
             name: the run's name; a new one by default.
             driver: where the root's body runs: "kernel" or "cluster". By default async roots run in the kernel, unless
                 their environment declares resources; sync ones run on the cluster.
             custom_context: what `ctx().custom_context` holds in all actions.
+            labels: kept with the run.
             max_actions: most actions; default from the settings.
             settings: what holds for all its actions; without a folder it gets one of its own.
 
@@ -184,7 +198,7 @@ class Workspace:
         inputs = task.pack_inputs(args, kwargs or {})
         return self._start(task, inputs, name or ids.run_name(os.urandom(10)), driver, custom_context, labels, max_actions, settings)
 
-    def rerun(self, name: str, changes: Mapping[str, Any], **options: Any) -> Run:  # noqa: ANN401 - of run_task
+    def rerun(self, name: str, changes: Mapping[str, Any], **options: Any) -> Run:
         """A new run of an earlier run's task, with its inputs where there are no others.
 
         Raises:
@@ -283,7 +297,7 @@ class Workspace:
         found = [self.find(name) for name in self._store.names()]
         return [run for run in found if run is not None]
 
-    def table_of_runs(self) -> Any:  # noqa: ANN401 - a pandas.DataFrame
+    def table_of_runs(self) -> Any:
         """All runs as a table, the latest last."""
         from flyte_nb.views.frames import runs_frame  # noqa: PLC0415 - pandas only where a table is asked for
 
@@ -360,7 +374,7 @@ class Workspace:
         else:
             yield lambda: None
 
-    def frame(self, run: Run, kind: str) -> Any:  # noqa: ANN401 - a pandas.DataFrame
+    def frame(self, run: Run, kind: str) -> Any:
         """A run's "actions" or "results"."""
         from flyte_nb.views import liveframe  # noqa: PLC0415 - pandas only where a table is asked for
 

@@ -80,6 +80,7 @@ class _AnyCall(asyncio.Future[Any]):
         """Take the failure."""
         if not self.done():
             self.set_exception(thrown_at(failure, where))
+            self._log_traceback = False  # an error that nobody asks for is in the run's view, not in the log
 
     def fail_here(self, error: BaseException) -> None:
         """Take an error that kept the call from becoming an action."""

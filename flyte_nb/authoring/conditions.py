@@ -192,7 +192,7 @@ def checked_answer(value: object, type_name: str) -> Answer:
         return float(value)
     if type(value) is not wanted:
         raise TypeError(f"The condition asks for {type_name}, got {type(value).__name__}: {value!r}")
-    return value  # type: ignore[return-value]  # the test above is the narrowing
+    return value
 
 
 class NewCondition:

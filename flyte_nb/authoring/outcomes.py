@@ -1,6 +1,6 @@
 """Decides what a caller gets for an action that failed: the exception, its cause, and where to look.
 
-The class and the code follow Flyte 2 (`errors.from_code`); `str()` of it is the user's own message. Beyond Flyte, the
+The class and the code follow Flyte 2 (`codes.from_code`); `str()` of it is the user's own message. Beyond Flyte, the
 cause is the task's own exception where it could be pickled, and notes tell the action, its inputs and its traceback.
 
 Must not know: how the answer came.
@@ -12,6 +12,7 @@ import asyncio
 import pickle
 
 from flyte_nb import errors
+from flyte_nb.authoring.codes import from_code
 from flyte_nb.core.current import Whereabouts
 from flyte_nb.core.failure import CALLED_NOTE, TRACEBACK_NOTE, Failure
 
@@ -21,7 +22,7 @@ _CANCELLED = f"{asyncio.CancelledError.__module__}.{asyncio.CancelledError.__qua
 
 def error_of(failure: Failure, where: Whereabouts | None) -> errors.BaseRuntimeError:
     """The exception that the caller of a failed action sees."""
-    error = errors.from_code(failure.kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name)
+    error = from_code(failure.kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name)
     error.__cause__ = cause_of(failure)
     if where is not None and where[1]:
         run, action, task, path, inputs = where

@@ -198,9 +198,9 @@ class Task(Generic[P, R]):
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Any]:
         """The awaitable form of a call, for sync and async tasks."""
         loop = running_loop()
-        if CURRENT.get() is None or not hasattr(loop, "takes_calls"):
+        if CURRENT.get() is None or loop is None or not hasattr(loop, "takes_calls"):
             return self._aio_later(args, kwargs)
-        return Call(self, args, kwargs, loop)  # type: ignore[return-value]  # passes for a coroutine
+        return Call(self, args, kwargs, loop)  # a loop of ours; it passes for a coroutine
 
     async def _aio_later(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if CURRENT.get() is not None:

@@ -3,7 +3,7 @@
 A `Failure` crosses process borders, is stored and is shown; it therefore holds text, never live objects.
 The pickled exception is an extra that may be missing (not every exception can be pickled).
 
-Must not know: how the failure is turned back into the exception that a parent sees (`errors.from_code`).
+Must not know: how the failure is turned back into the exception that a parent sees (`authoring.codes.from_code`).
 """
 
 from __future__ import annotations

@@ -59,7 +59,9 @@ class Reuse:
         """Answer calls of one task from the cache; returns the rows that are to run now.
 
         Args:
-            run: their run; `rows`: the calls; `keys`: one each.
+            run: their run.
+            rows: the calls.
+            keys: their keys, one each.
             now: UTC seconds.
             reused: ends rows with outputs.
             queue: queues a row, later.

@@ -367,6 +367,8 @@ class RunControl:
             began = state.started_ats[guilty[0]] or chunk.sent_at
             self._attempt_failed(guilty[0], losses.oom_failure(worker, lost.rss_bytes, lost.limit_bytes), began, now, now)
             guilty = []
+        if len(guilty) == 1 and not state.started_ats[guilty[0]]:  # it has started, or else nothing would have ended the worker
+            self._record(AttemptsStarted(state.name, guilty, worker, array("d", (chunk.sent_at,))))
         started = [row for row in again if state.started_ats[row]]
         if started:
             self._record(AttemptsLost(state.name, started, f"worker {worker} was lost: {lost.reason}", now))

@@ -22,6 +22,7 @@ from flyte_nb.core.current import RunnableTask
 from flyte_nb.core.events import Event
 from flyte_nb.core.failure import CLUSTER_LOST
 from flyte_nb.core.state import RunState
+from flyte_nb.engine.adapting import Adapting
 from flyte_nb.engine.backend import Backend, ClusterFacts
 from flyte_nb.engine.clock import Clock, SystemClock
 from flyte_nb.engine.commands import (
@@ -42,7 +43,9 @@ from flyte_nb.engine.commands import (
 )
 from flyte_nb.engine.controller import GRACE_SECONDS, Controller
 from flyte_nb.engine.driver import DriverHost
+from flyte_nb.engine.losses import MAX_LOSSES
 from flyte_nb.engine.port import Caller
+from flyte_nb.engine.scaling import Scaler
 from flyte_nb.engine.stimuli import (
     KERNEL,
     AbortRequested,
@@ -87,6 +90,7 @@ class Runner:
         sinks: what hears of events.
         on_cluster: called with a line for the user when the cluster is started or cannot be.
         results: where results are kept that may be reused.
+        max_losses: how often an action may lose its worker before it fails.
     """
 
     def __init__(
@@ -98,11 +102,13 @@ class Runner:
         clock: Clock | None = None,
         on_cluster: Callable[[str], None] | None = None,
         results: ResultCache | None = None,
+        max_losses: int = MAX_LOSSES,
     ) -> None:
         self.backend = backend
         self.lock = threading.RLock()
         self.caller = Caller(KERNEL, self.post)
-        self._controller = Controller(grace_seconds=grace_seconds, results=results)
+        self._controller = Controller(grace_seconds=grace_seconds, max_losses=max_losses, results=results)
+        self._scaler = Scaler(backend, self._controller, self._handle)
         self._drivers = DriverHost(self.caller, self.post)
         self._sinks = sinks
         self._clock = clock or SystemClock()
@@ -204,8 +210,17 @@ class Runner:
         self._call(self._start_and_wait(), timeout)
 
     def scale(self, workers: int, timeout: float | None = 60) -> None:
-        """Change the number of workers."""
+        """Change the number of workers; ends adaptive scaling."""
         self._call(self._scale(workers), timeout)
+
+    def adapt(self, minimum: int, maximum: int, timeout: float | None = 60) -> None:
+        """Let the number of workers follow the load.
+
+        Raises:
+            ValueError: the numbers make no sense.
+            TypeError: the cluster's size cannot be changed from here.
+        """
+        self._call(self._adapt(Adapting(minimum, maximum)), timeout)
 
     async def _start_and_wait(self) -> None:
         self._ensure_backend()
@@ -216,7 +231,14 @@ class Runner:
 
     async def _scale(self, workers: int) -> None:
         await self._start_and_wait()
-        await self.backend.scale(workers)
+        self._scaler.adapt(None)
+        await self._scaler.scale(workers)
+
+    async def _adapt(self, adapting: Adapting) -> None:
+        await self._start_and_wait()
+        workers = len(self._controller.placement.agents)
+        await self._scaler.scale(min(adapting.maximum, max(adapting.minimum, workers)))
+        self._scaler.adapt(adapting)
 
     def _call(self, work: object, timeout: float | None) -> None:
         self._not_from_here()
@@ -239,6 +261,7 @@ class Runner:
             self._relax_gc()
 
     async def _shut_down(self) -> None:
+        self._scaler.adapt(None)
         begun = [task for task in (self._started_backend, self._closing_backend) if task is not None]
         if begun:
             await asyncio.wait(begun)

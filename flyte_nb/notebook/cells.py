@@ -83,7 +83,7 @@ def parse(shell: Any, cell: str) -> tuple[str, ast.Module]:
 
 def cell_number(shell: Any) -> int:
     """The number of the cell that is being run: IPython has counted on already."""
-    return max(1, shell.execution_count - 1)
+    return max(1, int(shell.execution_count) - 1)
 
 
 def _on_its_lines(cell: str, transformed: str) -> str:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 from flyte_nb import errors
 from flyte_nb.authoring.conditions import Answer, checked_answer
@@ -295,16 +295,16 @@ class Action:
         return bool(self.logs)
 
     @with_aio
-    def details(self) -> Self:
+    def details(self) -> Action:
         """Flyte's details of an action: here the action knows them itself."""
         return self
 
     @with_aio
-    def sync(self) -> Self:
+    def sync(self) -> Action:
         """The same action: a handle is always up to date."""
         return self
 
-    def __await__(self) -> Generator[None, None, Self]:
+    def __await__(self) -> Generator[None, None, Action]:
         """Flyte's `details()` of an action is awaited."""
         yield from ()
         return self
@@ -317,7 +317,7 @@ class Action:
             self._run.home.wait_ended(self.run_name, WATCH_SECONDS)
         return Done()
 
-    async def watch(self, cache_data_on_done: bool = False, wait_for: str = "terminal") -> AsyncIterator[Self]:  # noqa: FBT001, FBT002 - Flyte's signature
+    async def watch(self, cache_data_on_done: bool = False, wait_for: str = "terminal") -> AsyncIterator[Action]:  # noqa: FBT001, FBT002 - Flyte's signature
         """Yield the action whenever it has changed, the last time when it has ended."""
         del cache_data_on_done
         seen: tuple[ActionPhase, int] | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from flyte_nb import errors
 from flyte_nb.core.phases import ActionPhase
@@ -230,16 +230,16 @@ class Run:
         return self.inputs()
 
     @with_aio
-    def details(self) -> Self:
+    def details(self) -> Run:
         """Flyte's details of a run: here the run knows them itself."""
         return self
 
     @with_aio
-    def sync(self) -> Self:
+    def sync(self) -> Run:
         """The same run: a handle is always up to date."""
         return self
 
-    def __await__(self) -> Generator[None, None, Self]:
+    def __await__(self) -> Generator[None, None, Run]:
         """Flyte's details are awaited in places."""
         yield from ()
         return self

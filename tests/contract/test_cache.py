@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import flyte_nb as flyte
 from flyte_nb.authoring.task import Task
 from flyte_nb.remote import Run
-from flyte_nb.workspace import Workspace
 from tests.contract.conftest import finished, output
 
+pytestmark = pytest.mark.usefixtures("space")
 env = flyte.TaskEnvironment("caching")
 NOT_CACHED = ("log", "noise")
 
@@ -31,7 +32,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def squares(cache: flyte.Cache | str, factor: int = 1) -> Task[..., int]:
+def squares(cache: flyte.Cache | str, factor: int = 1) -> Task[..., Any]:
     """A task under a cache policy; the same code each time, but for the factor that it reads."""
 
     @env.task(cache=cache)
@@ -42,7 +43,7 @@ def squares(cache: flyte.Cache | str, factor: int = 1) -> Task[..., int]:
     return square
 
 
-def call_each(task: Task[..., int], log: Path, calls: list[tuple[int, int]], **context: bool) -> tuple[object, int]:
+def call_each(task: Task[..., Any], log: Path, calls: list[tuple[int, int]], **context: Any) -> tuple[object, int]:
     """(The run's output, how often the body ran) of a run that calls the task with these numbers and noises."""
 
     @env.task
@@ -58,7 +59,7 @@ def ignoring(**settings: object) -> flyte.Cache:
     return flyte.Cache("auto", ignored_inputs=NOT_CACHED, **settings)  # type: ignore[arg-type]  # its own fields
 
 
-def test_a_result_is_computed_once(space: Workspace, log: Path) -> None:
+def test_a_result_is_computed_once(log: Path) -> None:
     """Equal calls in one run and in later ones take it; other inputs do not, ignored ones do not count."""
     task = squares(ignoring())
 
@@ -66,21 +67,19 @@ def test_a_result_is_computed_once(space: Workspace, log: Path) -> None:
     assert call_each(squares(ignoring()), log, [(2, 5), (3, 0)]) == ([4, 9], 0)
 
 
-def test_other_code_salt_or_version_is_another_result(space: Workspace, log: Path) -> None:
+def test_other_code_salt_or_version_is_another_result(log: Path) -> None:
     """What the code reads is part of it; a version that is given stands for all code."""
     calls = [(7, 0)]
-    ran = [
-        call_each(squares(ignoring(), factor), log, calls)[1]
-        for factor in (10, 10, 11)
-    ]  # fmt: skip
+    ran = [call_each(squares(ignoring(), factor), log, calls)[1] for factor in (10, 10, 11)]
     salted = [call_each(squares(ignoring(salt=salt), 10), log, calls)[1] for salt in ("a", "a", "b")]
-    given = [call_each(squares(ignoring(version_override=version), factor), log, calls) for version, factor in (("1", 10), ("1", 12), ("2", 12))]
+    versions = (("1", 10), ("1", 12), ("2", 12))
+    given = [call_each(squares(ignoring(version_override=version), factor), log, calls) for version, factor in versions]
 
     assert (ran, salted) == ([1, 0, 1], [1, 0, 1])
     assert given == [([490], 1), ([490], 0), ([588], 1)]
 
 
-def test_behaviours_and_runs_may_leave_the_cache_alone(space: Workspace, log: Path) -> None:
+def test_behaviours_and_runs_may_leave_the_cache_alone(log: Path) -> None:
     """Override and an overwriting run compute and store; a run without the cache does neither; nor does a task without."""
     calls = [(8, 0)]
     call_each(squares(ignoring(), 20), log, calls)
@@ -92,7 +91,7 @@ def test_behaviours_and_runs_may_leave_the_cache_alone(space: Workspace, log: Pa
     assert call_each(squares(ignoring(), 20), log, calls)[1] == 0
 
 
-def test_errors_are_not_kept(space: Workspace, log: Path) -> None:
+def test_errors_are_not_kept(log: Path) -> None:
     """A failed call is made again."""
 
     @env.task(cache=flyte.Cache("auto", ignored_inputs=("log",)))
@@ -108,7 +107,7 @@ def test_errors_are_not_kept(space: Workspace, log: Path) -> None:
     assert (output(flyte.run(main, str(log))), log.stat().st_size) == (["first", "7", "7"], 2)
 
 
-def test_roots_items_of_maps_and_tasks_without_output_are_reused(space: Workspace, log: Path) -> None:
+def test_roots_items_of_maps_and_tasks_without_output_are_reused(log: Path) -> None:
     """A root is an action like others; each item of a map is; nothing is a result too."""
 
     @env.task(cache="auto")
@@ -127,7 +126,7 @@ def test_roots_items_of_maps_and_tasks_without_output_are_reused(space: Workspac
     assert (second.root.cache_hit, second.root.attempts, second.state.count) == (True, 0, 1)
 
 
-def test_a_task_called_on_a_worker_is_reused_too(space: Workspace, log: Path) -> None:
+def test_a_task_called_on_a_worker_is_reused_too(log: Path) -> None:
     """Keys are the same wherever a call is made."""
     task = squares(ignoring(), 30)
 
@@ -136,7 +135,7 @@ def test_a_task_called_on_a_worker_is_reused_too(space: Workspace, log: Path) ->
         return asyncio.run(call_there(log))
 
     async def call_there(log: str) -> int:
-        return await task(5, log)
+        return int(await task(5, log))
 
     @env.task
     async def main(log: str) -> list[int]:
@@ -148,7 +147,7 @@ def test_a_task_called_on_a_worker_is_reused_too(space: Workspace, log: Path) ->
     assert [action.cache_hit for action in flyte.remote.Action.listall(run.name)] == [False, False, False, True]
 
 
-def test_equal_values_are_equal_inputs(space: Workspace, log: Path) -> None:
+def test_equal_values_are_equal_inputs(log: Path) -> None:
     """Dictionaries in another order and sets made another way find the same result."""
 
     @env.task(cache=flyte.Cache("auto", ignored_inputs=("log",)))

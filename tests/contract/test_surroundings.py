@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import flyte_nb as flyte
-from flyte_nb.workspace import Workspace
 from tests.contract.conftest import finished, output
 
+pytestmark = pytest.mark.usefixtures("space")
 NAME = "FLYTE_NB_TEST_AROUND"
 env = flyte.TaskEnvironment("around", env_vars={NAME: "environment"})
 bare = flyte.TaskEnvironment("bare")
@@ -37,20 +37,20 @@ async def read_bare() -> str:
     return os.environ.get(NAME, "unset")
 
 
-def test_each_action_sees_its_own_variables(space: Workspace) -> None:
+def test_each_action_sees_its_own_variables() -> None:
     """Of the environment, of an override, and none; async and sync, side by side in one process."""
 
     @bare.task
     async def main() -> list[str]:
         other = {NAME: "override"}
-        calls = [read_async(), read_async.override(env_vars=other)(), read_bare(), read_sync.aio(), read_sync.override(env_vars=other).aio()]
-        return [*await asyncio.gather(*calls, *[read_bare() for _ in range(4)])]
+        apart = [read_async.override(env_vars=other)(), read_sync.override(env_vars=other).aio()]
+        return [*await asyncio.gather(read_async(), read_sync.aio(), *apart, *[read_bare() for _ in range(5)])]
 
-    assert output(flyte.run(main)) == ["environment", "override", "unset", "environment", "override", *["unset"] * 4]
+    assert output(flyte.run(main)) == ["environment", "environment", "override", "override", *["unset"] * 5]
     assert NAME not in os.environ
 
 
-def test_variables_of_a_run_reach_all_its_actions(space: Workspace) -> None:
+def test_variables_of_a_run_reach_all_its_actions() -> None:
     """Those that the run was started with go over those of tasks; the root in the kernel has them too."""
 
     @bare.task
@@ -60,7 +60,7 @@ def test_variables_of_a_run_reach_all_its_actions(space: Workspace) -> None:
     assert output(flyte.with_runcontext(env_vars={NAME: "run"}).run(main)) == ["run"] * 4
 
 
-def test_a_secret_is_the_notebooks_variable(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_the_notebooks_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that was set after the workers had started."""
     secretive = flyte.TaskEnvironment("secretive", secrets=[flyte.Secret("api-key", group="maps")])
 
@@ -77,7 +77,7 @@ def test_a_secret_is_the_notebooks_variable(space: Workspace, monkeypatch: pytes
     assert output(flyte.run(main)) == "s3cret"
 
 
-def test_the_context_tells_of_the_action_and_its_run(space: Workspace) -> None:
+def test_the_context_tells_of_the_action_and_its_run() -> None:
     """Names, version, folders, and a place for values."""
 
     @bare.task
@@ -108,7 +108,7 @@ def test_the_context_tells_of_the_action_and_its_run(space: Workspace) -> None:
     assert [name for name, holds in told.items() if not holds] == []
 
 
-def test_a_checkpoint_survives_the_attempt_that_saved_it(space: Workspace) -> None:
+def test_a_checkpoint_survives_the_attempt_that_saved_it(tmp_path: Path) -> None:
     """Bytes and folders; the first attempt finds none, and nothing is left when the run has ended."""
 
     @bare.task(retries=2)
@@ -128,18 +128,15 @@ def test_a_checkpoint_survives_the_attempt_that_saved_it(space: Workspace) -> No
 
     @bare.task
     async def main(folder: str) -> list[str]:
-        return await train.aio(folder)
+        return list(await train.aio(folder))
 
-    Path(space._folders.path_of("x")).parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(space._folders.path_of("checkpointed-folder"))
-    folder.mkdir(exist_ok=True)
-    run = finished(flyte.run(main, str(folder)))
+    run = finished(flyte.run(main, str(tmp_path)))
 
     assert run.outputs()[0] == ["first, second", "2"]
     assert not (Path(run.state.settings.raw_data_path) / "checkpoints").exists()
 
 
-def test_durable_time_is_that_of_the_first_attempt(space: Workspace, tmp_path: Path) -> None:
+def test_durable_time_is_that_of_the_first_attempt(tmp_path: Path) -> None:
     """Another attempt gets the same instant, and does not sleep again."""
     seen = tmp_path / "seen"
 
@@ -160,32 +157,32 @@ def test_durable_time_is_that_of_the_first_attempt(space: Workspace, tmp_path: P
     assert output(flyte.run(main)) is True
 
 
-def test_files_and_folders_travel_as_references(space: Workspace, tmp_path: Path) -> None:
+def test_files_and_folders_travel_as_references(tmp_path: Path) -> None:
     """Written by one action, read by another; what was local to the caller is copied."""
     (tmp_path / "in" / "sub").mkdir(parents=True)
     (tmp_path / "in" / "a.txt").write_text("a")
     (tmp_path / "in" / "sub" / "b.txt").write_text("b")
 
     @bare.task
-    async def write(text: str) -> flyte.io.File:
-        file = flyte.io.File.new_remote("note.txt")
+    async def write(text: str) -> flyte.io.File[str]:
+        file: flyte.io.File[str] = flyte.io.File.new_remote("note.txt")
         async with file.open("wb") as opened:
             await opened.write(text.encode())
         return file
 
     @bare.task
-    def read(file: flyte.io.File, folder: flyte.io.Dir) -> list[str]:
+    def read(file: flyte.io.File[str], folder: flyte.io.Dir[str]) -> list[str]:
         with file.open_sync("r") as opened:
             return [opened.read(), file.name, *(Path(each.path).read_text() for each in folder.walk_sync())]
 
     @bare.task
     async def main(folder: str) -> list[str]:
-        return await read.aio(await write("hello"), await flyte.io.Dir.from_local(folder))
+        return list(await read.aio(await write("hello"), await flyte.io.Dir.from_local(folder)))
 
     assert output(flyte.run(main, str(tmp_path / "in"))) == ["hello", "note.txt", "a", "b"]
 
 
-def test_tables_travel_between_libraries(space: Workspace) -> None:
+def test_tables_travel_between_libraries() -> None:
     """A table of pandas is read as one of pyarrow, by value and through a file."""
     import pandas as pd  # noqa: PLC0415 - half a second
     import pyarrow as pa  # noqa: PLC0415 - as above

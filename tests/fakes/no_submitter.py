@@ -19,26 +19,32 @@ class NoSubmitter:
 
     def start(self, call: PendingCall, task: RunnableTask, inputs: Inputs, frame: Frame) -> NoReturn:
         """Refuse."""
+        del call, inputs, frame
         raise AssertionError(f"{task.facts.name} was called")
 
     def cancel(self, call: PendingCall) -> NoReturn:
         """Refuse."""
+        del call
         raise AssertionError("a call was cancelled")
 
     def stream(self, task: RunnableTask, frame: Frame, limit: int = 0) -> NoReturn:
         """Refuse."""
+        del frame, limit
         raise AssertionError(f"{task.facts.name} was called")
 
     def record_step(self, frame: Frame, step: Step, error: Exception | None) -> None:
         """Keep it."""
+        del frame
         self.steps.append((step, error))
 
     def write_report(self, frame: Frame, tabs: Sequence[tuple[str, str]]) -> None:
         """Keep it."""
+        del frame
         self.reports.append(dict(tabs))
 
     def answer_condition(self, run: str, name: str, answer: Item) -> NoReturn:
         """Refuse."""
+        del run, answer
         raise AssertionError(f"{name} was answered")
 
     def action_name(self, frame: Frame) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_nb import errors
+from flyte_nb.authoring import codes
 
 WORDS = st.text(max_size=30)
 CLASSES = [
@@ -21,6 +22,7 @@ OTHER_ARGUMENTS: dict[str, st.SearchStrategy[errors.BaseRuntimeError]] = {
     "BaseRuntimeError": st.builds(errors.BaseRuntimeError, WORDS, st.just("user"), WORDS, st.none() | WORDS),
     "InitializationError": st.builds(errors.InitializationError, WORDS, st.just("system"), WORDS),
     "NotSerializableError": st.builds(errors.NotSerializableError, WORDS, WORDS, WORDS, reason=WORDS, is_output=st.booleans()),
+    "OutputTooLargeError": st.builds(errors.OutputTooLargeError, WORDS, st.integers(0, 2**40), st.integers(0, 2**40)),
     "ActionLimitError": st.builds(errors.ActionLimitError, WORDS, st.integers()),
     "WorkerImportError": st.builds(errors.WorkerImportError, WORDS, WORDS, worker=st.none() | WORDS, reason=WORDS),
     "WorkerLostError": st.builds(errors.WorkerLostError, WORDS, WORDS, attempts=st.integers(1, 9), worker=WORDS, reason=WORDS),
@@ -159,7 +161,7 @@ def test_an_error_raises_itself_in_arithmetic(operator: str, prefix: str) -> Non
 )
 def test_a_parent_sees_a_class_found_by_the_code(kind: str, code: str, expected: tuple[str, str, str]) -> None:
     """A body's error travels as its code only."""
-    error = errors.from_code(kind, code, "message", "worker-1")
+    error = codes.from_code(kind, code, "message", "worker-1")
 
     assert (type(error).__name__, error.code, error.kind) == expected
     assert (str(error), error.worker) == ("message", "worker-1")
@@ -177,7 +179,7 @@ def test_a_parent_sees_a_class_found_by_the_code(kind: str, code: str, expected:
 )
 def test_what_the_engine_raises_keeps_its_class(kind: str, code: str, expected: type[errors.BaseRuntimeError]) -> None:
     """Errors that no task body raised come back as themselves."""
-    error = errors.from_code(kind, code, "message", from_engine=True)
+    error = codes.from_code(kind, code, "message", from_engine=True)
 
     assert (type(error), error.code, str(error), error.worker) == (expected, code, "message", None)
     assert everything_of(pickle.loads(pickle.dumps(error))) == everything_of(error)

@@ -63,7 +63,9 @@ def test_processes_and_threads_of_a_body_find_its_variables() -> None:
     """What a body starts has them, as in a container of its own."""
     from_thread: list[str | None] = []
     with variables({NAME: "x"}):
-        printed = subprocess.run([sys.executable, "-c", f"import os; print(os.environ['{NAME}'])"], capture_output=True, text=True, check=True)
+        printed = subprocess.run(
+            [sys.executable, "-c", f"import os; print(os.environ['{NAME}'])"], capture_output=True, text=True, check=True
+        )
         thread = threading.Thread(target=lambda: from_thread.append(os.getenv(NAME)))
         thread.start()
         thread.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from typing import Self
 
 import pytest
 
@@ -72,7 +73,7 @@ class Body:
         self.submitter = NoSubmitter()
         self.frame = Frame(ActionFacts("run", 1, 1, "", 0, 0.0, recorded=recorded), self.submitter)
 
-    def __enter__(self) -> Body:
+    def __enter__(self) -> Self:
         ran.clear()
         self._token = CURRENT.set(self.frame)
         return self

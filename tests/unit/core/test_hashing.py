@@ -73,9 +73,9 @@ def test_order_of_insertion_does_not_count() -> None:
 
 def test_sharing_does_not_count() -> None:
     """One object twice is the same as two equal objects; pickle writes them differently."""
-    text = "".join(["a long", " text"])
+    text, parts = "a long text", ["a long", " text"]
 
-    assert digest([text, text]) == digest([text, "".join(["a long", " text"])])
+    assert digest([text, text]) == digest([text, "".join(parts)])
 
 
 def test_a_cell_that_is_run_again_makes_equal_values() -> None:
@@ -153,7 +153,8 @@ def test_a_stored_value_counts_as_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_digests_are_the_same_in_another_process(seed: str) -> None:
     """The order that sets have by chance is no part of a digest."""
-    code = "from flyte_nb.core import hashing, payloads; print(hashing.digest(payloads.pack([{'z', 'y', 'x', 'w'}, {'k': frozenset('abcd')}])))"
+    value = "[{'z', 'y', 'x', 'w'}, {'k': frozenset('abcd')}]"
+    code = f"from flyte_nb.core import hashing, payloads; print(hashing.digest(payloads.pack({value})))"
 
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True

@@ -71,7 +71,7 @@ def test_a_condition_waits_for_its_answer(run: Bench) -> None:
     ask(run)
     open_phases = run.phases()
 
-    told = run.send(ConditionAnswered("r", None, "ok", True))
+    told = run.send(ConditionAnswered("r", None, "ok", answer=True))
 
     assert (open_phases, run.phases()) == (["running", "paused"], ["running", "succeeded"])
     assert [command.outputs for command in told if isinstance(command, AnswerOutputs)] == [[True]]
@@ -80,7 +80,11 @@ def test_a_condition_waits_for_its_answer(run: Bench) -> None:
 def test_a_second_answer_changes_nothing(run: Bench) -> None:
     """Two people may answer at the same time; the first one counts."""
     ask(run)
-    run.send(ConditionAnswered("r", 1, "", True), ConditionAnswered("r", 1, "", False), ConditionAnswered("r", None, "other", False))
+    run.send(
+        ConditionAnswered("r", 1, "", answer=True),
+        ConditionAnswered("r", 1, "", answer=False),
+        ConditionAnswered("r", None, "other", answer=False),
+    )
 
     assert (run.phases(), run.state().output(1)) == (["running", "succeeded"], True)
 
@@ -90,7 +94,7 @@ def test_a_condition_has_its_time(run: Bench) -> None:
     ask(run, replace(QUESTION, timeout=Timeout(max_runtime=5)))
 
     told = run.after(5)
-    run.send(ConditionAnswered("r", 1, "", True))
+    run.send(ConditionAnswered("r", 1, "", answer=True))
 
     assert [command.failure.code for command in told if isinstance(command, AnswerFailure)] == ["ConditionTimedoutError"]
     assert run.phases() == ["running", "timed_out"]

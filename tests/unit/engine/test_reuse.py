@@ -75,7 +75,13 @@ def test_a_new_result_is_kept_and_an_error_is_not(run: Bench, results: MemoryRes
     ids=["auto", "override", "disabled run", "overwriting run"],
 )
 def test_behaviour_and_settings_say_whether_results_are_read_and_kept(
-    bench: Bench, results: MemoryResults, task: object, settings: RunSettings, read: bool, kept: bool
+    bench: Bench,
+    results: MemoryResults,
+    task: object,
+    settings: RunSettings,
+    *,
+    read: bool,
+    kept: bool,
 ) -> None:
     """Override computes and stores; a run may leave the cache alone, or write it only."""
     bench.join()
@@ -101,7 +107,8 @@ def test_a_result_that_is_too_old_is_made_anew(run: Bench, results: MemoryResult
     assert answers(call(run, ["k"], aged)) == []
 
 
-def test_of_serialised_calls_one_runs_and_all_get_its_result(run: Bench, results: MemoryResults) -> None:
+@pytest.mark.usefixtures("results")
+def test_of_serialised_calls_one_runs_and_all_get_its_result(run: Bench) -> None:
     """Equal calls wait for the first one."""
     serial = replace(LEAF, cache=CacheFacts("auto", serialize=True))
 
@@ -112,7 +119,8 @@ def test_of_serialised_calls_one_runs_and_all_get_its_result(run: Bench, results
     assert (told, run.phases(), run.state().reused) == (["out"] * 3, ["running"] + ["succeeded"] * 3, {2, 3})
 
 
-def test_when_the_first_of_serialised_calls_fails_the_next_one_runs(run: Bench, results: MemoryResults) -> None:
+@pytest.mark.usefixtures("results")
+def test_when_the_first_of_serialised_calls_fails_the_next_one_runs(run: Bench) -> None:
     """A failure is nobody else's result."""
     serial = replace(LEAF, cache=CacheFacts("auto", serialize=True))
     sent = chunks(call(run, ["k", "k"], serial))
@@ -125,7 +133,8 @@ def test_when_the_first_of_serialised_calls_fails_the_next_one_runs(run: Bench, 
     assert ([list(chunk.rows) for chunk in again], told) == ([[2]], ["out"])
 
 
-def test_a_serialised_call_that_was_stopped_is_not_waited_for(run: Bench, results: MemoryResults) -> None:
+@pytest.mark.usefixtures("results")
+def test_a_serialised_call_that_was_stopped_is_not_waited_for(run: Bench) -> None:
     """What was aborted while it waited stays aborted; the next one takes the result."""
     serial = replace(LEAF, cache=CacheFacts("auto", serialize=True))
     sent = chunks(call(run, ["k", "k", "k"], serial))
