@@ -15,6 +15,7 @@ from typing import Any
 
 from flyte_nb.authoring.checkpoints import Checkpoint
 from flyte_nb.authoring.reports import Report, current_report
+from flyte_nb.authoring.storage import own_folder
 from flyte_nb.authoring.trace import InStep
 from flyte_nb.core.current import CURRENT, Frame
 
@@ -96,11 +97,9 @@ class TaskContext:
 
     @property
     def group_data(self) -> GroupData | None:
-        """The group that is open here, or else the one that this action was called in."""
+        """The group that is open here; a group is not passed on to what is called in it."""
         frame = self._frame
-        if frame is None or not (frame.group or frame.action.group):
-            return None
-        return GroupData(frame.group or frame.action.group)
+        return None if frame is None or not frame.group else GroupData(frame.group)
 
     @property
     def custom_context(self) -> dict[str, str] | None:
@@ -108,9 +107,9 @@ class TaskContext:
         return None if self._frame is None else dict(self._frame.custom_context)
 
     @property
-    def attempt_number(self) -> int | None:
-        """Which attempt this is, from 0 as in Flyte."""
-        return None if self._frame is None else self._frame.action.attempt
+    def attempt_number(self) -> int:
+        """Which attempt this is, from 0 as in Flyte; 0 outside of a run, too."""
+        return 0 if self._frame is None else self._frame.action.attempt
 
     @property
     def run_start_time(self) -> datetime | None:
@@ -185,7 +184,7 @@ class TaskContext:
 
     def _own_path(self, kind: str) -> str:
         frame = self._frame
-        return "" if frame is None else str(Path(frame.action.settings.raw_data_path) / kind / f"row-{frame.action.row}")
+        return "" if frame is None else str(own_folder(frame, kind))
 
     def __getattr__(self, name: str) -> None:
         if name in _CLUSTERED:

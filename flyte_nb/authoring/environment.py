@@ -217,7 +217,13 @@ class TaskEnvironment:
 
     @classmethod
     def from_task(cls, name: str, *tasks: Task[..., Any], depends_on: list[TaskEnvironment] | None = None) -> TaskEnvironment:
-        """An environment around tasks that exist."""
+        """An environment around tasks that have none.
+
+        Raises:
+            ValueError: a task has an environment already.
+        """
+        if any(task.parent_env is not None for task in tasks):
+            raise ValueError("Tasks cannot assigned to multiple environments.")  # Flyte's words
         environment = cls(name, depends_on=list(depends_on or ()))
         for task in tasks:
             environment._tasks[task.name] = task

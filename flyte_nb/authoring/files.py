@@ -127,7 +127,7 @@ class File(_Reference[T]):
         frame = CURRENT.get()
         if frame is None:
             raise ValueError("File.named_remote() requires an active task execution context.")
-        folder = Path(frame.action.settings.raw_data_path) / "named" / f"row-{frame.action.row}"
+        folder = storage.own_folder(frame, "named")
         folder.mkdir(parents=True, exist_ok=True)
         return cls(str(folder / name))
 

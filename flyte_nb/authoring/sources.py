@@ -22,6 +22,7 @@ MOST_FUNCTIONS = 200
 
 Sources = dict[str, tuple[str, list[str]]]
 
+
 def sources_of(func: Callable[..., Any]) -> Sources:
     """Label and source lines by file name, of a function and of those that it uses, where no file holds them."""
     found: Sources = {}

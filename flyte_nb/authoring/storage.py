@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from flyte_nb.core.current import CURRENT
+from flyte_nb.core.current import CURRENT, Frame
 
 _MODES_THAT_WRITE = frozenset("wax+")
 
@@ -43,6 +43,12 @@ def new_path(name: str | None = None) -> str:
     path = path / name if name else path
     path.parent.mkdir(parents=True, exist_ok=True)
     return str(path)
+
+
+def own_folder(frame: Frame, kind: str) -> Path:
+    """The path of an action for one kind of thing, the same in all its attempts; the folder above may be other runs' too."""
+    action = frame.action
+    return Path(action.settings.raw_data_path) / kind / action.run / f"row-{action.row}"
 
 
 def open_file(uri: str, mode: str, **options: Any) -> Any:

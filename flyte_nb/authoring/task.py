@@ -22,6 +22,7 @@ from flyte_nb.authoring import environ, reports, sources
 from flyte_nb.authoring.call import Call
 from flyte_nb.authoring.checking import plainness
 from flyte_nb.authoring.outcomes import thrown_at
+from flyte_nb.authoring.schema import schema_of
 from flyte_nb.authoring.signature import Signature
 from flyte_nb.authoring.terms import Interface, TaskPolicy
 from flyte_nb.authoring.versions import CodePolicy
@@ -143,6 +144,11 @@ class Task(Generic[P, R]):
         return Interface(self.signature)
 
     native_interface = interface
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """Its inputs as a JSON schema."""
+        return schema_of(self.interface.inputs, inspect.Parameter.empty)
 
     @property
     def cache(self) -> Cache:

@@ -58,7 +58,7 @@ class Interface:
             text = name if kind is empty else f"{name}: {inspect.formatannotation(kind)}"
             taken.append(text if default is empty else f"{text} = {default!r}")
         given = [f"{name}: {inspect.formatannotation(kind)}" for name, kind in self.outputs.items()]
-        return f"({', '.join(taken)}) -> ({', '.join(given)})"
+        return f"({', '.join(taken)}) -> ({', '.join(given)}):"
 
     def fingerprint(self) -> str:
         """Names and types, without defaults: what tells one interface from another."""

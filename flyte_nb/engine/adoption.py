@@ -110,7 +110,7 @@ class Offer:
         for block in state.children.get(self._parent, ()):
             for row in block:
                 task = state.task_of(row)
-                if task.kind != "task":
+                if task.kind == "trace":  # handed over in another way: see `asides`
                     continue
                 key = (identity(task), hash_of_inputs(state.inputs(row), task.cache.ignored), state.group_of(row))
                 sequence = state.sequences.get(row) or seen[key] + 1

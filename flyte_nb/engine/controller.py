@@ -142,9 +142,7 @@ class Controller:
         if stimulus.run in self.runs:
             self.desk.order(RefuseRun(stimulus.run, f"a run named {stimulus.run!r} is in progress"))
             return
-        started = RunStarted(
-            stimulus.run, stimulus.task, stimulus.inputs, now, stimulus.custom_context, stimulus.labels, stimulus.settings
-        )
+        started = RunStarted(stimulus.run, stimulus.task, stimulus.inputs, now, stimulus.custom_context, stimulus.labels, stimulus.settings)
         run = RunRecord(RunState(started), max_actions=stimulus.max_actions, in_kernel=stimulus.in_kernel)
         self.desk.order(RecordEvent(started))
         self.runs[stimulus.run] = control = RunControl(run, self.desk)

@@ -107,8 +107,9 @@ class DaskBackend:
         if self._given is None:
             self._reaper = Reaper(self._folder)
             self._embedded = EmbeddedCluster(self._size, self._folder)
-            self._deaths = Deaths(self._embedded.exit_code, sees_codes=True, tell=self._dead)
-            return await self._embedded.start()
+            embedded = self._embedded
+            self._deaths = Deaths(embedded.exit_code, sees_codes=True, tell=self._dead, forget=embedded.forget)
+            return await embedded.start()
         self._deaths = Deaths(lambda _pid: None, sees_codes=False, tell=self._dead)
         given = self._given
         address = given if isinstance(given, str) else _address_of(given)
@@ -135,8 +136,9 @@ class DaskBackend:
     async def close(self) -> None:
         """See `Backend`."""
         self._listener = None
-        if self._watching is not None:
-            self._watching.cancel()
+        self._hellos.clear()
+        for task in (*self._welcoming, *([self._watching] if self._watching is not None else [])):
+            task.cancel()
         if self._client is not None:
             await self._leave(self._client)
         if self._embedded is not None:
@@ -149,7 +151,6 @@ class DaskBackend:
         if self._reaper is not None:
             self._reaper.close()
         self._client = self._embedded = self._link = self._deaths = self._reaper = self._watching = None
-        self._hellos.clear()
 
     async def _leave(self, client: Client) -> None:
         """Take what is ours off an existing cluster."""
@@ -200,7 +201,7 @@ class DaskBackend:
     async def _welcome(self, joined: AgentJoined) -> None:
         """Let a worker have work as soon as it can die without harm."""
         if self._embedded is not None:
-            await self._embedded.started(joined.pid)
+            await self._embedded.started(joined.pid, lambda: joined.agent in self._hellos)
             self._embedded.note_processes()
         if self._listener is not None and joined.agent in self._hellos:
             self._listener.joined(joined)

@@ -33,10 +33,18 @@ class Deaths:
         exit_code: a process's exit code by pid; None while it is not known, or for ever.
         sees_codes: whether exit codes can be known at all.
         tell: called once for each worker.
+        forget: called with its pid before that.
     """
 
-    def __init__(self, exit_code: Callable[[int], int | None], *, sees_codes: bool, tell: Callable[[AgentLost], None]) -> None:
-        self._exit_code, self._sees_codes, self._tell = exit_code, sees_codes, tell
+    def __init__(
+        self,
+        exit_code: Callable[[int], int | None],
+        *,
+        sees_codes: bool,
+        tell: Callable[[AgentLost], None],
+        forget: Callable[[int], None] = lambda _pid: None,
+    ) -> None:
+        self._exit_code, self._sees_codes, self._tell, self._forget = exit_code, sees_codes, tell, forget
         self._memory: OrderedDict[int, int] = OrderedDict()
         self._system_kills = system_kills()
         self._looking: set[asyncio.Task[None]] = set()
@@ -60,6 +68,7 @@ class Deaths:
             await asyncio.sleep(LOOK_SECONDS)
             left -= LOOK_SECONDS
             code = self._exit_code(hello.pid)
+        self._forget(hello.pid)
         rss = self._memory.pop(hello.pid, 0)
         if rss:
             self._tell(AgentLost(hello.agent, "it used up its memory", rss, hello.memory_limit))

@@ -141,4 +141,3 @@ class _Driver:
         if body is not None:
             with suppress(RuntimeError):  # the loop is closed: the body has ended
                 self._loop.call_soon_threadsafe(body.cancel)
-

@@ -46,15 +46,18 @@ def task_or_call(
 
 def close_loop(loop: asyncio.AbstractEventLoop) -> None:
     """End what bodies left on a loop, and the loop. Never raises."""
-    try:
-        left = asyncio.all_tasks(loop)
+    until = loop.time() + CLOSE_SECONDS
+    while (left := asyncio.all_tasks(loop)) and loop.time() < until:
         for task in left:
             task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_SECONDS))
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), CLOSE_SECONDS))
+        _run_to_end(loop, asyncio.wait(left, timeout=CLOSE_SECONDS))
+    _run_to_end(loop, asyncio.wait_for(loop.shutdown_asyncgens(), CLOSE_SECONDS))
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def _run_to_end(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any]) -> None:
+    try:
+        loop.run_until_complete(work)
     except BaseException as error:  # noqa: BLE001 - what users left there may raise anything; how the body ended is known
         logger.warning("flyte_nb: what a body left behind on its loop ended with %s: %s", type(error).__name__, error)
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -66,9 +66,11 @@ class EmbeddedCluster:
             if process is not None and process.pid is not None:
                 self._processes[process.pid] = process
 
-    async def started(self, pid: int) -> None:
+    async def started(self, pid: int, is_there: Callable[[], bool]) -> None:
         """Wait until a worker's nanny holds it for started: it gives up on one that dies before."""
         for _look in range(START_LOOKS):
+            if not is_there():
+                return
             for nanny in self._nannies().values():
                 if nanny.process is not None and nanny.process.pid == pid and nanny.process.status is Status.running:
                     return

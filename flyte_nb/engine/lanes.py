@@ -2,7 +2,8 @@
 
 A *lane* holds the queued actions of one task at one depth of one run. Its *pace* is what was learnt of the task:
 how long an action takes, and how long its code keeps the thread (or the loop) to itself. From these follow chunks
-that last about `TARGET_SECONDS`, never more than the lane's fair share, and small ones while nothing is known.
+that last about `TARGET_SECONDS`, never more than the lane's fair share (unless that is worth less than a chunk's own
+price), and small ones while nothing is known.
 
 Pure: no clock, no I/O. Must not know: workers, links, or what an action is beyond its row.
 """
@@ -19,6 +20,8 @@ from flyte_nb.engine.fitting import Need
 
 #: A chunk should last about this long: long enough that its price does not matter, short enough to stay fair.
 TARGET_SECONDS = 0.1
+#: A chunk's own price is about as much as this; fairness does not make chunks whose work is worth less.
+PRICE_SECONDS = 0.001
 #: A sync chunk that has used this much hands back what it has not started.
 BUDGET_SECONDS = 0.15
 #: Actions in a chunk at most; above this the price of a chunk is already below 1 us an action.
@@ -81,6 +84,7 @@ class Lane:
     pace: Pace = field(default_factory=Pace)
     count: int = 0
     last_chunk: int = 0
+    alone: bool = False
     need: Need | None = None
     unfit_since: float = 0.0
     in_flight: Counter[str] = field(default_factory=Counter)
@@ -167,7 +171,8 @@ def sync_rows(lane: Lane, slots: int) -> int:
         return 1
     if lane.pace.seconds is None:
         return max(1, min(fair, PROBE_ROWS))
-    return max(1, min(fair, MAX_ROWS, int(TARGET_SECONDS / max(lane.pace.seconds, 1e-9))))
+    seconds = max(lane.pace.seconds, 1e-9)
+    return max(1, min(max(fair, int(PRICE_SECONDS / seconds)), MAX_ROWS, int(TARGET_SECONDS / seconds)))
 
 
 def async_rows(lane: Lane, workers: int, in_flight: int) -> int:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import pickle
 import ssl
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from flyte_nb.engine.hello import Hello
 
@@ -26,6 +28,7 @@ MAX_FRAME_BYTES = 8 * 2**30
 TOKEN_BYTES = 32
 
 Messages = Sequence[Any]
+logger = logging.getLogger("flyte_nb")
 
 
 class _Wire(asyncio.Protocol):
@@ -90,8 +93,14 @@ class _Wire(asyncio.Protocol):
             self._transport.writelines((_HEADER.pack(len(frame)), frame))
 
     def send(self, messages: Messages) -> None:
-        """Send messages as one frame."""
-        self.send_frame(pickle.dumps(messages, 5))
+        """Send messages as one frame. If one of them cannot travel, nobody may wait for it: the connection ends."""
+        try:
+            frame = pickle.dumps(messages, 5)
+        except Exception:
+            logger.exception("flyte_nb: a message cannot be sent. This is a defect of flyte_nb.")
+            self.close()
+        else:
+            self.send_frame(frame)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._on_closed(self, "its process ended" if error is None else f"its connection broke ({error})")
@@ -161,13 +170,19 @@ class LinkServer:
         self._on_hello, self._on_messages, self._on_closed = on_hello, on_messages, on_closed
         self._server: asyncio.Server | None = None
         self._ends: dict[str, _Batching] = {}
+        self._wires: WeakSet[_Wire] = WeakSet()
 
     async def listen(self, host: str, tls: ssl.SSLContext | None) -> int:
         """Start to listen on a free port of `host`; returns the port."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Gate(self.token, self._messages, self._closed), host, 0, ssl=tls)
+        self._server = await loop.create_server(self._gate, host, 0, ssl=tls)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    def _gate(self) -> _Gate:
+        gate = _Gate(self.token, self._messages, self._closed)
+        self._wires.add(gate)
+        return gate
 
     def _messages(self, wire: _Wire, messages: Messages) -> None:
         if not wire.peer:
@@ -179,7 +194,9 @@ class LinkServer:
             self._on_messages(wire.peer, messages)
 
     def _closed(self, wire: _Wire, reason: str) -> None:
-        if wire.peer and self._ends.pop(wire.peer, None) is not None:
+        end = self._ends.get(wire.peer)
+        if end is not None and end.wire is wire:  # else it has connected again meanwhile
+            del self._ends[wire.peer]
             self._on_closed(wire.peer, reason)
 
     def send(self, peer: str, message: Any) -> None:  # noqa: ANN401 - any message
@@ -189,11 +206,11 @@ class LinkServer:
             end.send(message)
 
     async def close(self) -> None:
-        """Hang up on everybody."""
+        """Hang up on everybody, those who never said who they are included."""
         if self._server is not None:
             self._server.close()
-        for end in list(self._ends.values()):
-            end.wire.close()
+        for wire in list(self._wires):
+            wire.close()
 
 
 class LinkClient:

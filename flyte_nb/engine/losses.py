@@ -1,26 +1,49 @@
 """Decides who is to blame when a worker is gone, and what becomes of the actions that it had.
 
 A worker that dies says nothing, so of what it ran each action may be the cause. Those that waited for others are not
-suspects, nor is what had not started. One suspect is guilty; of several each half is tried again by itself, until the
-guilty one is alone. A guilty action uses up one of its losses; when none is left, it fails.
+suspects, nor is what had not started. A single suspect is convicted, and has lost one of its attempts. Of several, each
+half is tried again by itself, and if they are suspected once more, by itself on a worker that has nothing else to do.
+So the cause is found in a few steps, however many others there are, and these lose nothing but time.
 
 Pure. Must not know: chunks' ways, or who carries this out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flyte_nb.core.failure import Failure
-from flyte_nb.engine.records import Chunk, RunRecord
+from flyte_nb.engine.records import AgentRecord, RunRecord
 
 #: How often an action may lose its worker before it fails, unless it is set.
 MAX_LOSSES = 10
 #: The same for one that waited for others each time: it is hardly the cause, but nothing goes on without end.
 PARKED_FACTOR = 10
-#: From this loss on an action waits before it is tried again, twice as long each time.
+#: When a chunk has been at a worker for so long, what runs of it has been told.
+TOLD_SECONDS = 0.3
+#: Suspected so often, or convicted, an action is tried alone.
+ALONE_FROM = 2
+#: From this conviction on an action waits before it is tried again, twice as long each time.
 FIRST_REST, REST_SECONDS, MOST_REST_SECONDS = 3, 0.05, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Who of a lost chunk may have ended its worker.
+
+    Attributes:
+        rows: the suspects of this chunk.
+        total: how many suspects the worker had, of all its chunks.
+        crowded: it also had actions that waited for others: no suspects, but they took memory too.
+    """
+
+    rows: Sequence[int] = ()
+    total: int = 0
+    crowded: bool = False
+
+
+NOBODY = Suspicion()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,54 +52,78 @@ class Verdict:
 
     Attributes:
         bystanders: queued again in front; their worker's end was not theirs.
-        suspects: queued again apart from others.
-        rest_seconds: how long the suspects wait before that.
+        apart: queued again in halves.
+        alone: queued again in halves, each for a worker of its own.
         spent: lost too often, they fail.
+        rest_seconds: how long those apart and alone wait before they are queued.
     """
 
     bystanders: list[int]
-    suspects: list[int]
-    rest_seconds: float
+    apart: list[int]
+    alone: list[int]
     spent: list[int]
+    rest_seconds: float
 
 
-def suspects_of(run: RunRecord, chunk: Chunk) -> tuple[list[int], bool]:
-    """Actions of a chunk that may have ended its worker, and whether they are known to have run."""
-    held = [row for row in chunk.rows if run.tokens[row] == chunk.id and row not in run.open_children]
-    if chunk.lent and not chunk.is_async:  # its only running action waits for others, and lent its slot
-        return [], True
-    started = [row for row in held if run.state.started_ats[row]]
-    if chunk.is_async and started:
-        return started, True
-    return held, False
+def suspects_on(agent: AgentRecord, runs: Mapping[str, RunRecord], now: float) -> dict[int, Suspicion]:
+    """The suspects of a worker, by chunk: what is known to run, and what may have been started without being told yet."""
+    found: dict[int, list[int]] = {}
+    crowded, slots = False, agent.slots
+    for chunk in agent.chunks.values():  # in the order in which they were sent: what a slot has not come to has not started
+        run = runs.get(chunk.run)
+        if run is None:
+            continue
+        held = [row for row in chunk.rows if run.tokens[row] == chunk.id]
+        parked = [row for row in held if row in run.open_children]
+        crowded = crowded or bool(parked) or bool(chunk.lent)
+        started = [row for row in held if run.state.started_ats[row]]
+        if chunk.is_async:
+            told = started if now - chunk.sent_at > TOLD_SECONDS else ()
+        elif slots > 0 and not chunk.lent:
+            slots -= max(1, chunk.weight)
+            told = started
+        else:
+            continue
+        found[chunk.id] = [row for row in told or held if row not in run.open_children]
+    total = sum(len(rows) for rows in found.values())
+    return {number: Suspicion(rows, total, crowded) for number, rows in found.items()}
 
 
-def judge(run: RunRecord, rows: Sequence[int], suspects: Sequence[int], *, told: bool, most: int) -> Verdict:
-    """Count the losses of a lost chunk's actions, and say what becomes of each.
+def judge(run: RunRecord, rows: Sequence[int], suspicion: Suspicion, most: int) -> Verdict:
+    """Count what a lost chunk's actions have lost, and say what becomes of each.
 
     Args:
         run: the run's working memory.
         rows: the actions, without those that were told to stop.
-        suspects: those of them that may be to blame.
-        told: the suspects are known to have run.
+        suspicion: who of them may be to blame.
         most: how many losses an action may have.
     """
-    losses, guilty = run.losses, set(suspects)
-    kept: list[int] = []
-    spent: list[int] = []
-    for row in suspects:
-        if told or len(suspects) == 1:
-            losses[row] = losses.get(row, 0) + 1
-        (spent if losses.get(row, 0) > most else kept).append(row)
-    bystanders = [row for row in rows if row not in guilty]
+    guilty = [row for row in suspicion.rows if row in set(rows)]
+    apart, alone, spent = list[int](), list[int](), list[int]()
+    counts = run.losses if suspicion.total == 1 else run.suspicions
+    for row in guilty:
+        counts[row] = counts.get(row, 0) + 1
+        if run.losses.get(row, 0) > most:
+            spent.append(row)
+        else:
+            (alone if counts[row] >= ALONE_FROM or row in run.losses else apart).append(row)
+    bystanders = [row for row in rows if row not in set(guilty)]
     for row in [row for row in bystanders if row in run.open_children]:
         run.parked_losses[row] = run.parked_losses.get(row, 0) + 1
         if run.parked_losses[row] > most * PARKED_FACTOR:
             bystanders.remove(row)
             spent.append(row)
-    worst = max((losses.get(row, 0) for row in kept), default=0)
-    rest = min(REST_SECONDS * 2 ** (worst - FIRST_REST), MOST_REST_SECONDS) if worst >= FIRST_REST else 0.0
-    return Verdict(bystanders, kept, rest, spent)
+    return Verdict(bystanders, apart, alone, spent, rest_seconds(max((run.losses.get(row, 0) for row in guilty), default=0)))
+
+
+def rest_seconds(losses: int) -> float:
+    """How long an action waits that has lost so many attempts."""
+    return min(REST_SECONDS * 2.0 ** (losses - FIRST_REST), MOST_REST_SECONDS) if losses >= FIRST_REST else 0.0
+
+
+def convicts_of_memory(run: RunRecord, row: int, suspicion: Suspicion) -> bool:
+    """Whether an action is what used up its worker's memory: nothing else was there, or it was tried alone before."""
+    return suspicion.total == 1 and (not suspicion.crowded or run.suspicions.get(row, 0) >= ALONE_FROM)
 
 
 def memory_text(rss: int, limit: int) -> str:

@@ -9,12 +9,13 @@ Pure. Must not know: how chunks travel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flyte_nb.core.phases import CODE, ActionPhase
 from flyte_nb.engine.commands import Command, SendChunk, SendTask
 from flyte_nb.engine.fitting import Capacity, Need
-from flyte_nb.engine.lanes import BUDGET_SECONDS, TARGET_SECONDS, Lane, async_rows, sync_rows
+from flyte_nb.engine.lanes import BUDGET_SECONDS, MAX_ROWS, TARGET_SECONDS, Lane, async_rows, sync_rows
+from flyte_nb.engine.losses import suspects_on
 from flyte_nb.engine.records import AgentRecord, Chunk, RunRecord
 
 #: A slot gets its second chunk only of tasks whose actions are shorter than this: a long one would only wait there.
@@ -56,6 +57,7 @@ class Placement:
         agent = self.agents.get(chunk.agent)
         if agent is not None and not chunk.lent:
             agent.sync_chunks -= chunk.weight
+            agent.alone = 0 if agent.alone == chunk.id else agent.alone
             agent.gpus_in_use -= chunk.gpus
             chunk.lent = 1
 
@@ -87,13 +89,16 @@ class Placement:
     def dispatch(self, runs: Iterable[RunRecord], now: float) -> list[Command]:
         """Hand out as much as the workers can take."""
         agents = [agent for agent in self.agents.values() if agent.is_open]
+        runs = list(runs)
         lanes = [(lane, run) for run in runs for lane in run.lanes.values() if lane.count]
         if not lanes or not agents:
             return []
         lanes.sort(key=lambda pair: (-pair[0].depth, pair[0].last_chunk))
         commands: list[Command] = []
         for lane, run in lanes:
-            if lane.need is not None:
+            if lane.alone:
+                agents = self._fill_alone(lane, run, {each.state.name: each for each in runs}, agents, now, commands)
+            elif lane.need is not None:
                 agents = self._fill_needy(lane, lane.need, run, agents, now, commands)
             else:
                 self._fill(lane, run, agents, now, commands)
@@ -123,6 +128,35 @@ class Placement:
             if not self._spare(agent, need):
                 return [other for other in agents if other is not agent]
             self._send(lane, run, agent, 1, now, commands, weight=need.slots(agent.capacity), gpus=need.gpus)
+        return agents
+
+    def _fill_alone(
+        self,
+        lane: Lane,
+        run: RunRecord,
+        runs: Mapping[str, RunRecord],
+        agents: list[AgentRecord],
+        now: float,
+        commands: list[Command],
+    ) -> list[AgentRecord]:
+        """Hand out actions that may end their worker, each piece to one where nothing else runs; returns the other workers.
+
+        If there is no such worker, the least busy one gets nothing new until it is one.
+        """
+        while lane.count:
+            fitting = [agent for agent in agents if lane.need is None or lane.need.fits(agent.capacity)]
+            if not fitting:
+                break
+            quiet = [agent for agent in fitting if not any(each.rows for each in suspects_on(agent, runs, now).values())]
+            agent = min(quiet or fitting, key=lambda agent: len(agent.chunks))
+            if quiet:
+                gpus = lane.need.gpus if lane.need is not None else 0
+                most = MAX_ROWS if lane.is_async else 1
+                self._send(lane, run, agent, most, now, commands, weight=agent.slots, gpus=gpus)
+                agent.alone = agent.last_chunk
+            agents = [other for other in agents if other is not agent]
+            if not quiet:
+                break
         return agents
 
     def _spare(self, agent: AgentRecord, need: Need) -> bool:

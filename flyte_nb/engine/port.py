@@ -69,7 +69,7 @@ class Caller:
         around_ours: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.place = place
-        self.post = post
+        self._post = post
         self._around_wait = around_wait
         self.around_ours = around_ours
         self._ids = itertools.count(1)
@@ -77,6 +77,11 @@ class Caller:
         self._loops: dict[asyncio.AbstractEventLoop, _LoopPort] = {}
         self._offered: dict[str, dict[str, object]] = {}
         self._lock, self._offering = threading.Lock(), threading.Lock()
+
+    def post(self, stimulus: Stimulus) -> None:
+        """Tell the controller something. A stop that struck in the middle of sending could silence this place for good."""
+        with self.around_ours():
+            self._post(stimulus)
 
     def open(self, mailbox: Mailbox) -> int:
         """Register a mailbox; returns its port number."""

@@ -52,8 +52,9 @@ class Chunk:
 class AgentRecord:
     """A worker and what it has of ours.
 
-    `sync_chunks` counts the slots that its chunks take. It is `condemned` when we have ordered its end, `leaving` when it is
-    about to go (`retired`: because somebody wants that), `tainted` when an exception was thrown into a body of it.
+    `sync_chunks` counts the slots that its chunks take; `alone` is a chunk beside which it gets nothing. It is `condemned`
+    when we have ordered its end, `leaving` when it is about to go (`retired`: because somebody wants that), and `tainted`
+    when an exception was thrown into a body of it.
     """
 
     agent: str
@@ -66,6 +67,7 @@ class AgentRecord:
     sync_chunks: int = 0
     async_rows: int = 0
     gpus_in_use: int = 0
+    alone: int = 0
     last_chunk: int = 0
     condemned: bool = False
     leaving: bool = False
@@ -81,7 +83,7 @@ class AgentRecord:
     @property
     def is_open(self) -> bool:
         """Whether it is given work."""
-        return not (self.condemned or self.leaving)
+        return not (self.condemned or self.leaving or self.alone)
 
     @property
     def free_slots(self) -> int:
@@ -125,6 +127,7 @@ class RunRecord:
         self.user_failures: dict[int, int] = {}
         self.offers: dict[int, Offer] = {}
         self.losses: dict[int, int] = {}
+        self.suspicions: dict[int, int] = {}
         self.parked_losses: dict[int, int] = {}
         self.resting: set[int] = set()
         self.stopping: dict[int, str] = {}
@@ -176,15 +179,19 @@ class RunRecord:
         return known + 1
 
     def lane(self, task: int, depth: int, context: Context, pace: Pace, *, alone: bool = False) -> Lane:
-        """The lane of a task at a depth (root lanes included), made when it is first asked for."""
+        """The lane of a task at a depth (root lanes included), made when it is first asked for.
+
+        That of actions which are to run `alone` on a worker is another one.
+        """
         key = (task, depth, context, alone)
         lane = self.lanes.get(key)
         if lane is None:
             facts = self.state.tasks[task]
             need = Need.of(facts.resources)
             lane = Lane(self.state.name, task, depth, facts.is_async, context, concurrency=facts.concurrency, pace=pace, need=need)
+            lane.alone = alone
             self.lanes[key] = lane
-            if need is not None:
+            if need is not None or alone:
                 self.needy.append(lane)
         return lane
 

@@ -341,40 +341,37 @@ class RunControl:
         self._announce()
 
     # ------------------------------------------------------------------ lost workers
-    def chunk_lost(self, chunk: Chunk, worker: str, lost: AgentLost, now: float, *, blameless: bool, suspects: int) -> None:
+    def chunk_lost(self, chunk: Chunk, worker: str, lost: AgentLost, suspicion: losses.Suspicion, now: float) -> None:
         """A chunk's worker is gone: its actions are queued again, the suspects apart from the bystanders.
 
         Args:
             chunk: what the worker had.
             worker: its name.
             lost: what is known of its end.
+            suspicion: which of the chunk's actions may be to blame; none, if we ended the worker.
             now: UTC seconds.
-            blameless: we ended it, because of an action that did not stop; nothing else that it had is to blame.
-            suspects: how many actions on the worker, of all its chunks, may have ended it.
         """
         run, state = self.run, self.state
         if chunk.lane is None:
             return
-        guilty, told = ([], False) if blameless else losses.suspects_of(run, chunk)
         rows = self._released(chunk, chunk.rows)
         doomed = [row for row in rows if row in run.stopping]
         again = [row for row in rows if row not in run.stopping]
         self._settle_stopped(doomed, now)
         again = [row for row in again if state.phases[row] not in TERMINAL_CODES]
-        guilty = [row for row in guilty if row in again]
-        if lost.rss_bytes and suspects == 1 and guilty:
-            again.remove(guilty[0])
-            began = state.started_ats[guilty[0]] or chunk.sent_at
-            self._attempt_failed(guilty[0], losses.oom_failure(worker, lost.rss_bytes, lost.limit_bytes), began, now, now)
-            guilty = []
+        guilty = [row for row in suspicion.rows if row in set(again)]
         if len(guilty) == 1 and not state.started_ats[guilty[0]]:  # it has started, or else nothing would have ended the worker
             self._record(AttemptsStarted(state.name, guilty, worker, array("d", (chunk.sent_at,))))
+        if lost.rss_bytes and guilty and losses.convicts_of_memory(run, guilty[0], suspicion):
+            again.remove(guilty[0])
+            failure = losses.oom_failure(worker, lost.rss_bytes, lost.limit_bytes)
+            self._attempt_failed(guilty[0], failure, state.started_ats[guilty[0]], now, now)
         started = [row for row in again if state.started_ats[row]]
         if started:
             self._record(AttemptsLost(state.name, started, f"worker {worker} was lost: {lost.reason}", now))
             self.limits.queued(started, now)
         self._offer_children(again)
-        self._queue_lost(chunk.lane, losses.judge(run, again, guilty, told=told, most=self.desk.max_losses), worker, lost, now)
+        self._queue_lost(chunk.lane, losses.judge(run, again, suspicion, self.desk.max_losses), worker, lost, now)
 
     def _queue_lost(self, lane: Lane, verdict: losses.Verdict, worker: str, lost: AgentLost, now: float) -> None:
         lane.put_front(verdict.bystanders)
@@ -384,17 +381,20 @@ class RunControl:
             else:
                 failure = losses.lost_failure(worker, lost.reason, self.run.losses.get(row) or self.run.parked_losses[row])
             self._fail(row, failure, 0.0, now, now)
-        if not verdict.rest_seconds:
-            lane.put_apart(verdict.suspects)
-            return
-        resting, rows = self.run.resting, verdict.suspects
-        resting.update(rows)
+        resting = (*verdict.apart, *verdict.alone)
 
         def rested(_now: float) -> None:
-            resting.difference_update(rows)
-            lane.put_apart([row for row in rows if self.state.phases[row] not in TERMINAL_CODES])
+            self.run.resting.difference_update(resting)
+            lane.put_apart([row for row in verdict.apart if self.state.phases[row] not in TERMINAL_CODES])
+            alone = [row for row in verdict.alone if self.state.phases[row] not in TERMINAL_CODES]
+            if alone:
+                self.run.lane(lane.task, lane.depth, lane.custom_context, lane.pace, alone=True).put_apart(alone)
 
-        self.desk.at(now + verdict.rest_seconds, self.state.name, rested)
+        if verdict.rest_seconds:
+            self.run.resting.update(resting)
+            self.desk.at(now + verdict.rest_seconds, self.state.name, rested)
+        else:
+            rested(now)
 
     # ------------------------------------------------------------------ stopping
     def stop(self, rows: Sequence[int], reason: str, now: float) -> None:

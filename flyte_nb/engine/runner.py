@@ -14,8 +14,8 @@ import gc
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from flyte_nb.core.caching import ResultCache
 from flyte_nb.core.current import RunnableTask
@@ -240,9 +240,13 @@ class Runner:
         await self._scaler.scale(min(adapting.maximum, max(adapting.minimum, workers)))
         self._scaler.adapt(adapting)
 
-    def _call(self, work: object, timeout: float | None) -> None:
-        self._not_from_here()
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)  # type: ignore[arg-type]  # a coroutine
+    def _call(self, work: Coroutine[Any, Any, None], timeout: float | None) -> None:
+        try:
+            self._not_from_here()
+        except RuntimeError:
+            work.close()
+            raise
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 
     def close(self, timeout: float = 20) -> None:
         """Abort what is live, give the cluster back and end the thread."""

@@ -52,6 +52,7 @@ OUTPUT_SHARE = 0.4
 logger = logging.getLogger("flyte_nb")
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_NULL = ctypes.py_object()  # not None: that would be thrown
 
 
 class Agent:
@@ -315,7 +316,7 @@ class Agent:
             self._stoppable.discard(thread)
             work, index = self._current[thread]
             if index in work.stop_asked:
-                _set_async_exc(thread, None)  # NULL takes a pending exception back
+                _set_async_exc(thread, _NULL)  # takes a pending exception back
 
     @contextmanager
     def _unstoppable(self) -> Iterator[None]:

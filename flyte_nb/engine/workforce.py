@@ -61,20 +61,15 @@ class Workforce:
         if agent is None:
             return
         self._placement.went(agent, now)
-        suspects = self._suspects_on(agent)
+        innocent = agent.condemned or (agent.retired and not stimulus.rss_bytes)
+        suspects = {} if innocent else losses.suspects_on(agent, {name: control.run for name, control in self._runs.items()}, now)
         for chunk in list(agent.chunks.values()):
             self._placement.chunks.pop(chunk.id, None)
             if chunk.lane is not None:
                 chunk.lane.in_flight.pop(agent.agent, None)
             control = self._runs.get(chunk.run)
             if control is not None:
-                blameless = agent.condemned or (agent.retired and not stimulus.rss_bytes)
-                control.chunk_lost(chunk, agent.name, stimulus, now, blameless=blameless, suspects=suspects)
-
-    def _suspects_on(self, agent: AgentRecord) -> int:
-        """How many actions may have ended a worker."""
-        runs = {chunk.id: self._runs[chunk.run].run for chunk in agent.chunks.values() if chunk.run in self._runs}
-        return sum(len(losses.suspects_of(runs[chunk.id], chunk)[0]) for chunk in agent.chunks.values() if chunk.id in runs)
+                control.chunk_lost(chunk, agent.name, stimulus, suspects.get(chunk.id, losses.NOBODY), now)
 
     # ------------------------------------------------------------------ chunks and slots
     def slot_yielded(self, stimulus: SlotYielded, _now: float) -> None:

@@ -36,7 +36,7 @@ class RunFolders:
 
     def ended(self, state: RunState) -> None:
         """Nobody loads a checkpoint of a run that has ended."""
-        shutil.rmtree(Path(state.settings.raw_data_path or self.path_of(state.name)) / CHECKPOINTS, ignore_errors=True)
+        shutil.rmtree(Path(state.settings.raw_data_path or self.path_of(state.name)) / CHECKPOINTS / state.name, ignore_errors=True)
 
     def close(self) -> None:
         """Take all folders of this process away; those that the user named stay."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.bench.cases import DEFAULT, FAMILIES, FULL, QUICK, Sizes, cases
-from scripts.bench.measure import Measuring
+from scripts.bench.measure import Measuring, Patience
 from scripts.bench.model import Case
 from scripts.bench.peers import PEERS, chosen, with_peers
 from scripts.bench.plot import draw
@@ -25,6 +25,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", type=_names, default=(), metavar="B1a,B5", help=f"some of {', '.join(FAMILIES)}")
     parser.add_argument("--peers", type=_names, default=(), metavar="ray,flyte", help=f"also measure some of {', '.join(PEERS)}")
     parser.add_argument("--repeats", type=int, metavar="N", help="repeats of the quick workloads")
+    parser.add_argument(
+        "--patience", type=float, default=0.0, metavar="SECONDS", help="wait up to so long, in all, for others on this machine to be quiet"
+    )
     parser.add_argument("--from", dest="known", type=Path, metavar="JSON", help="measure nothing: show what an earlier round found")
     parser.add_argument("--write-docs", action="store_true", help="also redraw docs/performance.md")
     parser.set_defaults(sizes=DEFAULT)
@@ -35,13 +38,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def measured(asked: list[Case], sizes: Sizes, repeats: int, log: Path) -> Round:
+def measured(asked: list[Case], sizes: Sizes, repeats: int, log: Path, patience: Patience) -> Round:
     """Measure; tell whoever waits how it goes."""
     started, began = datetime.now(UTC), time.monotonic()
     rows, kept = [], []
     for number, case in enumerate(asked, start=1):
         print(f"[{number}/{len(asked)}, {time.monotonic() - began:.0f} s] {case.key} {case.title}", flush=True)
-        found = Measuring(case, log, lambda line: print(line, flush=True)).found(repeats)
+        found = Measuring(case, log, lambda line: print(line, flush=True), patience).found(repeats)
         rows += rows_of(case, found)
         kept.append(case_record(case, found))
     return Round(
@@ -69,7 +72,8 @@ def main() -> int:
         except ValueError as error:
             print(error, file=sys.stderr)
             return 2
-        kept = measured(chosen_cases, asked.sizes, asked.repeats or asked.sizes.repeats, path.with_suffix(".log"))
+        repeats = asked.repeats or asked.sizes.repeats
+        kept = measured(chosen_cases, asked.sizes, repeats, path.with_suffix(".log"), Patience(asked.patience))
         write(kept, path)
     print(f"\n{markdown(kept.rows)}\n\n{closing_line(kept.rows)}")
     picture = path.with_suffix(".png")

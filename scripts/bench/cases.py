@@ -75,9 +75,9 @@ def fresh(
     return Contender(name=name, system=system, workload=workload, arguments=arguments, most_repeats=most, fresh=True, cold=cold)
 
 
-def once(workload: str, arguments: Mapping[str, object]) -> Contender:
-    """Return flyte_nb in a notebook, measured once."""
-    return measured(NOTEBOOK, "notebook", workload, arguments, most=1)
+def in_notebook(workload: str, arguments: Mapping[str, object], most: int = 1) -> Contender:
+    """Return flyte_nb in a notebook."""
+    return measured(NOTEBOOK, "notebook", workload, arguments, most=most)
 
 
 def standing_for(count: int, few: int, name: str, system: str, *, most: int | None = None) -> Contender:
@@ -100,7 +100,7 @@ def one_gather(sizes: Sizes) -> Iterator[Case]:
         contenders=(
             measured(OURS, "flyte_nb", "gather_noop", {**count, "sync": False}),
             measured(SYNC, "flyte_nb", "gather_noop", {**count, "sync": True}),
-            once("gather_noop", {**count, "sync": False}),
+            in_notebook("gather_noop", {**count, "sync": False}, sizes.long_repeats),
             measured(floor, "asyncio", "gather_noop", count),
             measured(strict, "asyncio", "gather_noop", {**count, "collector": False}),
         ),
@@ -119,7 +119,7 @@ def one_map(sizes: Sizes) -> Iterator[Case]:
         title=f"{sizes.noops:,} no-ops through map",
         contenders=(
             measured(OURS, "flyte_nb", "map_noop", all_of_them),
-            once("map_noop", all_of_them),
+            in_notebook("map_noop", all_of_them, sizes.long_repeats),
             standing_for(sizes.noops, few, DASK_INF, "dask-inf", most=sizes.long_repeats),
             standing_for(sizes.noops, few, DASK, "dask", most=sizes.peer_repeats),
             measured(JOBLIB, "joblib", "map_noop", all_of_them),
@@ -146,7 +146,7 @@ def even_work(sizes: Sizes) -> Iterator[Case]:
             contenders=(
                 ideal,
                 measured(OURS, "flyte_nb", workload, arguments, most=sizes.long_repeats),
-                once(workload, arguments),
+                in_notebook(workload, arguments),
                 *(measured(name, system, workload, arguments, most=sizes.peer_repeats) for name, system in peers),
             ),
             comparisons=(
@@ -167,7 +167,7 @@ def many_waiting(sizes: Sizes) -> Iterator[Case]:
         title=f"{sizes.async_sleeps:,} × 0.1 s async, default settings",
         contenders=(
             measured(OURS, "flyte_nb", "gather_sleeps", arguments),
-            once("gather_sleeps", arguments),
+            in_notebook("gather_sleeps", arguments, sizes.long_repeats),
             measured(floor, "asyncio", "gather_sleeps", arguments),
             replace(raw, scale=scale, note=f"{DASK_SLEEPS} measured, × {scale}"),
         ),
@@ -180,7 +180,10 @@ def nested_calls(sizes: Sizes) -> Iterator[Case]:
     for slots in (TWO, ONE):
         for shape in sizes.shapes:
             here = {"shape": list(shape)}
-            more = (once("nested", {**here, "sync": False}), measured(DASK, "dask", "nested", here, most=sizes.peer_repeats))
+            more = (
+                in_notebook("nested", {**here, "sync": False}, sizes.long_repeats),
+                measured(DASK, "dask", "nested", here, most=sizes.peer_repeats),
+            )
             yield Case(
                 key="B4",
                 title=f"nested {'×'.join(map(str, shape))} on {slots.workers} × {slots.threads}",
@@ -210,7 +213,7 @@ def uneven_work(sizes: Sizes) -> Iterator[Case]:
             contenders=(
                 Contender(name=IDEAL, calculated=bound(heavy_tail(sizes.tail, order), TWO.count)),
                 measured(OURS, "flyte_nb", "map_tail", arguments, most=sizes.long_repeats),
-                *(once("map_tail", arguments) for _ in ours[1:]),
+                *(in_notebook("map_tail", arguments) for _ in ours[1:]),
                 *(measured(name, system, "map_tail", arguments, most=sizes.peer_repeats) for name, system in peers),
             ),
             comparisons=(*(ratio(name, IDEAL, 1.08, 1.04) for name in ours), *(ratio(name, IDEAL) for name, _ in peers)),
@@ -225,7 +228,7 @@ def large_results(sizes: Sizes) -> Iterator[Case]:
         title=f"{sizes.megabytes:,} results of 1 MB",
         contenders=(
             measured(OURS, "flyte_nb", "map_megabytes", count),
-            once("map_megabytes", count),
+            in_notebook("map_megabytes", count, sizes.long_repeats),
             measured(JOBLIB, "joblib", "map_megabytes", count),
             measured(DASK_INF, "dask-inf", "map_megabytes", count, most=sizes.peer_repeats),
             measured(EXECUTOR, "executor", "map_megabytes", count, most=sizes.peer_repeats),
@@ -247,7 +250,11 @@ def single_actions(sizes: Sizes) -> Iterator[Case]:
     yield Case(
         key="B7",
         title="one warm action",
-        contenders=(measured(OURS, "flyte_nb", "one", times), once("one", times), measured(DASK, "dask", "one", times)),
+        contenders=(
+            measured(OURS, "flyte_nb", "one", times),
+            in_notebook("one", times, sizes.long_repeats),
+            measured(DASK, "dask", "one", times),
+        ),
         comparisons=tuple(Comparison(subject=name, reference=DASK, measure="excess", most=0.005, unit="ms") for name in (OURS, NOTEBOOK)),
     )
 
@@ -282,7 +289,7 @@ def computing_coroutines(sizes: Sizes) -> Iterator[Case]:
         contenders=(
             measured(OURS, "flyte_nb", "map_burn", {**arguments, "sync": False}, most=sizes.long_repeats),
             measured(SYNC, "flyte_nb", "map_burn", {**arguments, "sync": True}, most=sizes.long_repeats),
-            once("map_burn", {**arguments, "sync": False}),
+            in_notebook("map_burn", {**arguments, "sync": False}, sizes.long_repeats),
         ),
         comparisons=(ratio(OURS, SYNC, 1.1), ratio(NOTEBOOK, SYNC, 1.1)),
     )

@@ -44,12 +44,13 @@ class Child:
         self._log = log
         self._pipe, end = Pipe()
         command = [sys.executable, "-m", "scripts.bench.child", str(end.fileno()), system, str(slots.workers), str(slots.threads)]
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_NB_")}
+        # Without compiled files every cold start would compile flyte_nb anew, but no peer: those were compiled when they were installed.
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_NB_") and name != "PYTHONDONTWRITEBYTECODE"}
         with log.open("ab") as output, end:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**ours, "PYTHONPATH": str(ROOT)},
+                env={**ours, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -4,15 +4,19 @@ Each system has its own process for as long as its case lasts; the others pause 
 that a machine which warms up or slows down favours nobody. Must not know: what is measured, or what the figures mean.
 """
 
-import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
+
 from scripts.bench.children import BrokenSystemError, Child
-from scripts.bench.model import SECONDS, Case, Contender, Figures, Found, Slots
+from scripts.bench.model import COLD_SECONDS, SECONDS, Case, Contender, Figures, Found, Slots
 
 Tell = Callable[[str], None]
+#: How long it is looked at what others do, and how busy they may be where one is patient: a percentage of all CPUs.
+LOOK_SECONDS, QUIET_PERCENT = 0.2, 15.0
 
 
 def turns(contenders: tuple[Contender, ...], repeats: int) -> list[list[Contender]]:
@@ -30,6 +34,23 @@ def scaled(figures: Figures, contender: Contender) -> Figures:
     return {**figures, SECONDS: figures[SECONDS] * contender.scale}
 
 
+class Patience:
+    """How long to wait, in all, for others on this machine to be quiet; everything of ours is paused then."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    def others_percent(self) -> float:
+        """Return how busy others are, when they are quiet or the patience is used up."""
+        while True:
+            began = time.monotonic()
+            busy = float(psutil.cpu_percent(interval=LOOK_SECONDS))
+            if busy <= QUIET_PERCENT or self._left <= 0:
+                return busy
+            time.sleep(LOOK_SECONDS)
+            self._left -= time.monotonic() - began
+
+
 class Measuring:
     """The measurements of one case.
 
@@ -37,17 +58,17 @@ class Measuring:
         case: what to measure.
         log: where systems print.
         tell: called with a line for whoever waits.
+        patience: how long to wait for others.
     """
 
-    def __init__(self, case: Case, log: Path, tell: Tell) -> None:
-        self._case, self._log, self._tell = case, log, tell
+    def __init__(self, case: Case, log: Path, tell: Tell, patience: Patience) -> None:
+        self._case, self._log, self._tell, self._patience = case, log, tell, patience
         self._kept: dict[tuple[str, Slots], Child] = {}
         self._samples: dict[str, list[Figures | None]] = {}
         self._broken: dict[str, str] = {}
 
     def found(self, repeats: int) -> Found:
         """Measure, and end the systems."""
-        load = os.getloadavg()[0]
         for contender in self._case.contenders:
             calculated = None if contender.calculated is None else {SECONDS: contender.calculated}
             self._samples[contender.name] = [calculated] * repeats
@@ -56,17 +77,18 @@ class Measuring:
                 for contender in due:
                     if contender.name not in self._broken:
                         self._try(contender, repeat, open_children)
-        return Found(samples=self._samples, broken=self._broken, load=load)
+        return Found(samples=self._samples, broken=self._broken)
 
     def _try(self, contender: Contender, repeat: int, open_children: ExitStack) -> None:
+        others = self._patience.others_percent()
         try:
             figures = self._fresh(contender) if contender.fresh else self._again(contender, open_children)
         except BrokenSystemError as error:
             self._broken[contender.name] = str(error)
             self._tell(f"  {contender.name} broke: {str(error).strip().splitlines()[-1]}")
         else:
-            self._samples[contender.name][repeat] = scaled(figures, contender)
-            self._tell(f"  {contender.name}: {figures[SECONDS]:.4g} s")
+            self._samples[contender.name][repeat] = {**scaled(figures, contender), "others_percent": others}
+            self._tell(f"  {contender.name}: {figures[COLD_SECONDS if contender.cold else SECONDS]:.4g} s")
 
     def _fresh(self, contender: Contender) -> Figures:
         """Measure in a process of its own."""

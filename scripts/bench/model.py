@@ -110,9 +110,7 @@ class Found:
     Attributes:
         samples: by contender, one entry a repeat; None where it was not measured.
         broken: by contender, why it could not be measured.
-        load: the machine's load average when the case began.
     """
 
     samples: Mapping[str, list[Figures | None]]
     broken: Mapping[str, str]
-    load: float

@@ -70,6 +70,9 @@ def _with_peer(case: Case, name: str, sizes: Sizes) -> Case:
     model = next((contender for contender in case.contenders if contender.name == DASK_INF), None)
     if model is None or model.workload not in peer.workloads:
         return case
+    if model.workload == "gather_sleeps":  # they need no stand-in: unlike Dask's, their coroutines wait side by side
+        ours = next(contender for contender in case.contenders if contender.name == OURS)
+        model = replace(model, arguments=ours.arguments, scale=1.0, note="")
     contender = replace(model, name=peer.label, system=name, most_repeats=max(1, sizes.peer_repeats))
     against_ideal = any(contender.name == IDEAL for contender in case.contenders)
     aim = 1.0 if case.key in peer.aims else None

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -96,10 +97,11 @@ class Round:
     cases: list[dict[str, Any]]
 
     @property
-    def load(self) -> tuple[float, float]:
-        """Lowest and highest load average when a case began: others' work, and ours."""
-        loads = [case["load"] for case in self.cases]
-        return min(loads, default=0.0), max(loads, default=0.0)
+    def others_percent(self) -> tuple[float, float]:
+        """How busy others kept the CPUs right before measurements: median and highest."""
+        samples = [sample for case in self.cases for samples in case["samples"].values() for sample in samples]
+        busy = [sample["others_percent"] for sample in samples if sample is not None and "others_percent" in sample]
+        return (statistics.median(busy), max(busy)) if busy else (0.0, 0.0)
 
 
 def case_record(case: Case, found: Found) -> dict[str, Any]:
@@ -124,11 +126,11 @@ def read(path: Path) -> Round:
 
 def section(kept: Round) -> str:
     """Return what stands between the page's markers."""
-    low, high = kept.load
+    middle, most = kept.others_percent
     began, ended = (datetime.fromisoformat(at) for at in (kept.started_at, kept.ended_at))
     lines = [
         f"Measured on {began:%Y-%m-%d}, {began:%H:%M} to {ended:%H:%M} UTC, with `{kept.command}` on {kept.machine.words()}.",
-        f"The load average was between {low:.1f} and {high:.1f} when a case began.",
+        f"Right before measurements others kept the CPUs {middle:.0f} % busy in the median, {most:.0f} % at most.",
         closing_line(kept.rows),
     ]
     return "\n".join([*lines, "", markdown(kept.rows)])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
 import time
 from datetime import timedelta
@@ -14,7 +12,7 @@ import pytest
 
 import flyte_nb as flyte
 from flyte_nb.workspace import Workspace
-from tests.contract.conftest import finished, output, phases
+from tests.fakes.spaces import finished, output, phases
 
 env = flyte.TaskEnvironment("attempts")
 
@@ -146,28 +144,6 @@ def test_a_time_limit_ends_a_pure_python_body(space: Workspace) -> None:
     assert phases(run) == {"timed_out": 1}
 
 
-def test_a_time_limit_ends_the_worker_of_a_body_that_does_not_stop(space: Workspace, kind: str, tmp_path: Path) -> None:
-    """A body that blocks in C costs its worker; the next attempt, on another one, is made once."""
-    if kind == "inline":
-        pytest.skip("a thread of this process cannot be ended")
-    path = str(tmp_path / "count")
-
-    @env.task(timeout=1, retries=1)
-    def blocked(path: str) -> int:
-        tried = count_up(path)
-        if tried == 1:
-            time.sleep(60)
-        return tried
-
-    @env.task
-    async def main(path: str) -> int:
-        return await blocked.aio(path)
-
-    run = finished(flyte.run(main, path))
-
-    assert (run.outputs()[0], run.state.attempts[1], Path(path).stat().st_size) == (2, 2, 2)
-
-
 # ------------------------------------------------------------------ values that cannot travel
 def test_an_argument_that_cannot_be_pickled_is_named_at_the_call(space: Workspace) -> None:
     """The error names the parameter, the type and the task, and comes where the call is awaited; the driver goes on."""
@@ -291,7 +267,7 @@ def test_a_runaway_loop_ends_at_the_limit_on_actions(space: Workspace) -> None:
     run = finished(flyte.with_runcontext(max_actions=25).run(main))
 
     assert (run.phase, phases(run)) == (flyte.ActionPhase.FAILED, {"succeeded": 25})
-    with pytest.raises(flyte.errors.RuntimeUserError, match="limit of 25 actions.*max_actions"):
+    with pytest.raises(flyte.errors.RuntimeUserError, match=r"limit of 25 actions.*max_actions"):
         run.raise_for_status()
 
 
@@ -301,7 +277,7 @@ def test_a_run_of_a_name_in_use_is_refused(space: Workspace) -> None:
 
     @env.task(retries=1)
     async def first() -> str:
-        while not go:
+        while not go:  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.01)
         if go.pop() == 1:
             raise ValueError("once more")
@@ -312,7 +288,7 @@ def test_a_run_of_a_name_in_use_is_refused(space: Workspace) -> None:
         return "second"
 
     run = flyte.with_runcontext(name="taken").run(first)
-    with pytest.raises(ValueError, match="taken.*in progress"):
+    with pytest.raises(ValueError, match=r"taken.*in progress"):
         flyte.with_runcontext(name="taken").run(second)
     go.append(1)
     while run.state.attempts[0] < 2:
@@ -348,69 +324,3 @@ def test_a_user_exit_is_the_users_error(space: Workspace) -> None:
         return [getattr(each, "code", str(each)) for each in results]
 
     assert output(flyte.run(main)) == ["SystemExit", "1", "SystemExit", "2"]
-
-
-# ------------------------------------------------------------------ workers that die
-def test_a_worker_that_is_killed_costs_no_result(space: Workspace, kind: str) -> None:
-    """Its actions run elsewhere; each result is right, and nobody is tried without bound."""
-    if kind == "inline":
-        pytest.skip("there is no process to kill")
-
-    @env.task
-    async def work(x: int) -> int:
-        await asyncio.sleep(0.3)
-        return x + 1
-
-    @env.task
-    def work_sync(x: int) -> int:
-        time.sleep(0.1)
-        return x + 1
-
-    @env.task
-    async def main(n: int) -> int:
-        return sum(await asyncio.gather(*(work(i) for i in range(n)), *(work_sync.aio(i) for i in range(n // 10))))
-
-    run = flyte.run(main, 200)
-    while phases(run).get("running", 0) < 10:
-        time.sleep(0.02)
-    victim = next(iter(space.runner._controller.placement.agents.values())).pid
-    os.kill(victim, signal.SIGKILL)
-
-    assert output(run) == sum(i + 1 for i in range(200)) + sum(i + 1 for i in range(20))
-    assert max(run.state.attempts) <= 3
-    assert any(record.ending == "lost" for records in run.state.past.values() for record in records)
-
-
-@pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])
-def test_an_action_that_kills_its_worker_is_found_and_the_others_succeed(
-    space: Workspace,
-    kind: str,
-    is_async: bool,  # noqa: FBT001 - a parameter
-) -> None:
-    """Attempts are bounded, the failure is the system's and says so, the neighbours' results are right."""
-    if kind == "inline":
-        pytest.skip("it would be this process")
-
-    @env.task
-    async def die(x: int) -> int:
-        if x == 3:
-            os._exit(1)
-        return x
-
-    @env.task
-    def die_sync(x: int) -> int:
-        if x == 3:
-            os._exit(1)
-        return x
-
-    @env.task
-    async def main() -> list[object]:
-        calls = [die(x) if is_async else die_sync.aio(x) for x in range(8)]
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        return [getattr(each, "code", each) for each in results]
-
-    run = flyte.run(main)
-    run.wait(timeout=100)
-
-    assert run.outputs()[0] == [0, 1, 2, "WorkerLostError", 4, 5, 6, 7]
-    assert run.state.failures[4].kind == "system"

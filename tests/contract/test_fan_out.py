@@ -12,7 +12,7 @@ import pytest
 
 import flyte_nb as flyte
 from flyte_nb.workspace import Workspace
-from tests.contract.conftest import finished, output, phases
+from tests.fakes.spaces import finished, output, phases
 
 env = flyte.TaskEnvironment("contract")
 
@@ -34,6 +34,14 @@ def triple(x: int) -> int:
 def divide(a: int, b: int) -> float:
     """May divide by zero."""
     return a / b
+
+
+def whoami() -> tuple[str, str]:
+    """The run and the name of the running action."""
+    context = flyte.ctx()
+    assert context is not None
+    assert context.action is not None
+    return str(context.action.run_name), str(context.action.name)
 
 
 @dataclass
@@ -72,7 +80,7 @@ def test_sequential_awaits_and_phases_that_feed_each_other(space: Workspace) -> 
         x = await double(x)
         firsts = await asyncio.gather(*(double(i) for i in range(x)))
         seconds = await asyncio.gather(*(double(i) for i in firsts))
-        return sum(await asyncio.gather(*(triple.aio(i) for i in seconds)))
+        return int(sum(await asyncio.gather(*(triple.aio(i) for i in seconds))))
 
     assert output(flyte.run(main)) == 72
 
@@ -101,7 +109,7 @@ def test_a_sync_root_calls_tasks_one_by_one_and_by_map(space: Workspace) -> None
 
     @env.task
     def main(n: int) -> int:
-        return triple(1) + sum(flyte.map(triple, range(n)))
+        return triple(1) + int(sum(flyte.map(triple, range(n))))
 
     assert output(flyte.run(main, 10)) == 3 + 3 * 45
 
@@ -128,7 +136,8 @@ def test_errors_come_as_values_in_their_place(space: Workspace) -> None:
     @env.task
     async def main() -> list[object]:
         results = await asyncio.gather(*(divide.aio(6, b) for b in (1, 0, 3)), return_exceptions=True)
-        return [f"{type(each).__name__}|{each.code}|{each}" if isinstance(each, flyte.errors.RuntimeUserError) else each for each in results]
+        known = flyte.errors.RuntimeUserError
+        return [f"{type(each).__name__}|{each.code}|{each}" if isinstance(each, known) else each for each in results]
 
     run = finished(flyte.run(main))
 
@@ -144,7 +153,7 @@ def test_an_error_that_nobody_catches_fails_the_run(space: Workspace) -> None:
 
     @env.task
     async def main() -> float:
-        return await divide.aio(1, 0)
+        return float(await divide.aio(1, 0))
 
     run = finished(flyte.run(main))
 
@@ -194,12 +203,11 @@ def test_map_keeps_the_order_and_gives_errors_as_values(space: Workspace) -> Non
 
 def test_map_can_raise_the_first_error_and_stop(space: Workspace) -> None:
     """With `return_exceptions=False` the first error in the order of the items ends it."""
-    seen = []
-    with pytest.raises(flyte.errors.RuntimeUserError, match="division by zero"):
-        for value in flyte.map(divide, [4, 1, 9], [2, 0, 3], return_exceptions=False):
-            seen.append(value)
+    results = iter(flyte.map(divide, [4, 1, 9], [2, 0, 3], return_exceptions=False))
 
-    assert seen == [2.0]
+    assert next(results) == 2.0
+    with pytest.raises(flyte.errors.RuntimeUserError, match="division by zero"):
+        next(results)
 
 
 def test_map_aio_inside_a_run(space: Workspace) -> None:
@@ -244,7 +252,7 @@ def sum_below_sync(depth: int, fan: int) -> int:
     """A sync driver that calls sync drivers."""
     if depth == 0:
         return 1
-    return sum(flyte.map(sum_below_sync, [depth - 1] * fan, [fan] * fan))
+    return int(sum(flyte.map(sum_below_sync, [depth - 1] * fan, [fan] * fan)))
 
 
 @env.task
@@ -256,7 +264,7 @@ async def mixed(depth: int) -> int:
 @env.task
 def mixed_sync(depth: int) -> int:
     """The sync half of `mixed`."""
-    return 1 if depth == 0 else 1 + next(iter(flyte.map(mixed, [depth - 1])))
+    return 1 if depth == 0 else 1 + int(next(iter(flyte.map(mixed, [depth - 1]))))
 
 
 @pytest.mark.parametrize("driver", [sum_below, sum_below_sync], ids=["async", "sync"])
@@ -346,7 +354,7 @@ def test_names_of_actions_do_not_depend_on_the_backend(space: Workspace) -> None
 
     @env.task
     async def main() -> list[int]:
-        return await asyncio.gather(double(1), double(1), double(2))
+        return list(await asyncio.gather(double(1), double(1), double(2)))
 
     names = []
     for _ in range(2):
@@ -362,15 +370,11 @@ def test_an_action_knows_its_own_name(space: Workspace) -> None:
 
     @env.task
     async def who() -> tuple[str, str]:
-        context = flyte.ctx()
-        assert context is not None
-        return context.action.run_name, context.action.name
+        return whoami()
 
     @env.task
     def who_sync() -> tuple[str, str]:
-        context = flyte.ctx()
-        assert context is not None
-        return context.action.run_name, context.action.name
+        return whoami()
 
     @env.task
     async def main() -> list[tuple[str, str]]:
@@ -386,17 +390,17 @@ def test_prints_are_kept_with_their_action(space: Workspace) -> None:
 
     @env.task
     async def talk(x: int) -> None:
-        print("async", x)
+        print("async", x)  # noqa: T201 - what is tested
         await asyncio.sleep(0)
-        print("again", x, file=sys.stderr)
+        print("again", x, file=sys.stderr)  # noqa: T201 - what is tested
 
     @env.task
     def talk_sync(x: int) -> None:
-        print("sync", x)
+        print("sync", x)  # noqa: T201 - what is tested
 
     @env.task
     async def main() -> None:
-        print("driver")
+        print("driver")  # noqa: T201 - what is tested
         await asyncio.gather(talk(1), talk(2), talk_sync.aio(3))
 
     run = finished(flyte.run(main))
@@ -410,7 +414,7 @@ def test_prints_of_a_root_on_a_worker_are_kept(space: Workspace) -> None:
 
     @env.task
     def main() -> int:
-        print("from the root")
+        print("from the root")  # noqa: T201 - what is tested
         return triple(1)
 
     run = finished(flyte.run(main))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import contextlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import flyte_nb as flyte
-from flyte_nb.remote import Run
 from flyte_nb.workspace import Workspace
-from tests.contract.conftest import PATIENCE, finished, output, phases
+from tests.fakes.spaces import finished, output, phases, running, wait_until
 
 env = flyte.TaskEnvironment("stopping")
 LONG = 30.0
@@ -28,7 +26,7 @@ async def nap(seconds: float, mark: str = "") -> float:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
         if mark:
-            Path(mark).write_text("cancelled")
+            Path(mark).write_text("cancelled")  # noqa: ASYNC240 - a few bytes
         raise
     return seconds
 
@@ -47,35 +45,9 @@ def spin(seconds: float, mark: str = "") -> float:
 
 
 @env.task
-def block(seconds: float) -> float:
-    """Block in C code, where no exception reaches."""
-    time.sleep(seconds)
-    return seconds
-
-
-@env.task
 async def quick(x: int) -> int:
     """A neighbour."""
     return x
-
-
-def wait_until(run: Run, reached: Callable[[], bool]) -> None:
-    """Wait for something about a run, looking at each change of it."""
-    changed = threading.Event()
-    unwatch = run.on_change(changed.set)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not reached():
-            assert time.monotonic() < deadline, f"not reached: {run}"
-            changed.wait(0.05)
-            changed.clear()
-    finally:
-        unwatch()
-
-
-def running(run: Run, count: int) -> Callable[[], bool]:
-    """Whether so many actions of a run run."""
-    return lambda: phases(run).get("running", 0) >= count
 
 
 # ------------------------------------------------------------------ by the caller
@@ -172,7 +144,7 @@ def test_an_abort_stops_queued_and_async_actions_at_once(space: Workspace) -> No
         return len(await asyncio.gather(*(nap(LONG) for _ in range(n))))
 
     run = flyte.run(main, 500)
-    wait_until(run, running(run, 32))
+    wait_until(running(run, 32))
     began = time.monotonic()
     run.abort("enough")
     finished(run)
@@ -189,11 +161,11 @@ def test_an_abort_stops_a_pure_python_loop(space: Workspace, tmp_path: Path) -> 
 
     @env.task
     async def main() -> float:
-        return await spin.aio(LONG, str(mark))
+        return float(await spin.aio(LONG, str(mark)))
 
     workers = set(space.runner._controller.placement.agents)
     run = flyte.run(main)
-    wait_until(run, running(run, 1))
+    wait_until(running(run, 1))
     began = time.monotonic()
     run.abort()
     finished(run)
@@ -202,45 +174,6 @@ def test_an_abort_stops_a_pure_python_loop(space: Workspace, tmp_path: Path) -> 
     assert mark.read_text() == "stopped"
     assert phases(run) == {"aborted": 1}
     assert set(space.runner._controller.placement.agents) == workers
-
-
-def test_an_abort_ends_the_worker_of_a_body_that_does_not_stop(space: Workspace, kind: str) -> None:
-    """`time.sleep` cannot be interrupted: after the grace its worker is ended, and bystanders run again at no cost."""
-    if kind == "inline":
-        pytest.skip("a thread of this process cannot be ended")
-
-    @env.task
-    async def main() -> list[float]:
-        blocked = asyncio.create_task(block.aio(LONG))
-        naps = [asyncio.create_task(nap(3.5)) for _ in range(4)]
-        await asyncio.sleep(0.4)
-        blocked.cancel()
-        return list(await asyncio.gather(*naps))
-
-    began = time.monotonic()
-    run = finished(flyte.run(main))
-
-    assert run.outputs()[0] == [3.5] * 4
-    assert time.monotonic() - began < LONG / 2
-    assert phases(run) == {"aborted": 1, "succeeded": 4}
-    attempts = [run.state.attempts[row] for row in range(1, run.state.count)]
-    assert max(attempts) == 2
-    wait_until(run, lambda: len(space.runner._controller.placement.agents) == 2)
-
-
-def test_an_abort_of_a_run_with_a_blocked_body_ends_it(space: Workspace, kind: str) -> None:
-    """The run is over within the grace and a moment, whatever its body does."""
-    if kind == "inline":
-        pytest.skip("a thread of this process cannot be ended")
-    run = flyte.run(block, LONG)
-    wait_until(run, lambda: run.phase is flyte.ActionPhase.RUNNING)
-    began = time.monotonic()
-    run.abort()
-    finished(run)
-
-    assert time.monotonic() - began < 2.0 + 2.0
-    assert run.phase is flyte.ActionPhase.ABORTED
-    wait_until(run, lambda: len(space.runner._controller.placement.agents) == 2)
 
 
 def test_one_action_can_be_aborted(space: Workspace) -> None:
@@ -252,7 +185,7 @@ def test_one_action_can_be_aborted(space: Workspace) -> None:
         return [type(each).__name__ for each in results]
 
     run = flyte.run(main)
-    wait_until(run, running(run, 2))
+    wait_until(running(run, 2))
     run.action(1).abort("not needed")
 
     assert output(run) == ["ActionAbortedError", "float"]
@@ -274,7 +207,7 @@ def test_an_aborted_parent_takes_its_children_along(space: Workspace) -> None:
         return [type(each).__name__ for each in results]
 
     run = flyte.run(main)
-    wait_until(run, running(run, 6))
+    wait_until(running(run, 6))
     run.action(1).abort()
 
     assert output(run) == ["ActionAbortedError", "int"]
@@ -286,15 +219,13 @@ def test_a_driver_that_swallows_the_abort_makes_no_more_calls(space: Workspace) 
 
     @env.task
     async def main() -> str:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await nap(LONG)
-        except asyncio.CancelledError:
-            pass
         await quick(1)
         return "went on"
 
     run = flyte.run(main)
-    wait_until(run, running(run, 1))
+    wait_until(running(run, 1))
     run.abort()
     finished(run)
 
@@ -309,11 +240,11 @@ def test_a_driver_that_never_yields_is_abandoned(space: Workspace) -> None:
     @env.task
     async def main() -> int:
         while not released:
-            time.sleep(0.01)
+            time.sleep(0.01)  # noqa: ASYNC251 - a body that never yields
         return 1
 
     run = flyte.run(main)
-    wait_until(run, lambda: run.phase is flyte.ActionPhase.RUNNING)
+    wait_until(lambda: run.phase is flyte.ActionPhase.RUNNING)
     began = time.monotonic()
     run.abort()
     finished(run)
@@ -329,10 +260,10 @@ def test_a_sync_parent_that_waits_is_stopped_with_its_children(space: Workspace)
 
     @env.task
     def parent() -> float:
-        return sum(flyte.map(nap, [LONG] * 3))
+        return float(sum(flyte.map(nap, [LONG] * 3)))
 
     run = flyte.run(parent)
-    wait_until(run, running(run, 3))
+    wait_until(running(run, 3))
     began = time.monotonic()
     run.abort()
     finished(run)
@@ -402,8 +333,8 @@ def test_runs_do_not_stop_each_other(space: Workspace) -> None:
         return len(await asyncio.gather(*(nap(seconds) for _ in range(10))))
 
     first, second = flyte.run(main, LONG), flyte.run(main, 1.0)
-    wait_until(first, running(first, 10))
-    wait_until(second, running(second, 10))
+    wait_until(running(first, 10))
+    wait_until(running(second, 10))
     first.abort()
 
     assert output(second) == 10

@@ -74,7 +74,7 @@ class Bench:
                 self._recorded(command.event)
             elif isinstance(command, AnnounceEnd):
                 self.controller.forget(command.run)
-        made = [command for command in commands if not isinstance(command, RecordEvent | ForgetRun)]
+        made: list[Command] = [command for command in commands if not isinstance(command, RecordEvent | ForgetRun)]
         self.orders += made
         return made
 
@@ -107,7 +107,15 @@ class Bench:
         return self.send(AbortRequested(run, row, "enough"))
 
     def call(
-        self, count: int, called: TaskFacts = LEAF, *, run: str = "r", parent: int = 0, group: str = "", place: str = KERNEL, token: int = -1
+        self,
+        count: int,
+        called: TaskFacts = LEAF,
+        *,
+        run: str = "r",
+        parent: int = 0,
+        group: str = "",
+        place: str = KERNEL,
+        token: int = -1,
     ) -> list[Command]:
         """An action calls a task so many times, in one go."""
         return self.send(
@@ -116,7 +124,15 @@ class Bench:
         )
 
     def called(
-        self, count: int, called: TaskFacts = LEAF, *, run: str = "r", parent: int = 0, group: str = "", place: str = KERNEL, token: int = -1
+        self,
+        count: int,
+        called: TaskFacts = LEAF,
+        *,
+        run: str = "r",
+        parent: int = 0,
+        group: str = "",
+        place: str = KERNEL,
+        token: int = -1,
     ) -> Called:
         """The calls as a stimulus; sequence numbers count on, the token is the parent's own unless given."""
         first, self._seq = self._seq, self._seq + count
@@ -130,7 +146,8 @@ class Bench:
         rows = self.chunk(chunk).rows
         outputs = [output or f"row {rows[index]}" for index in indices]
         started, ended = (array("d", [at]) * len(indices) for at in (self.now - 0.01, self.now))
-        return self.send(ChunkReport(chunk, (), indices, outputs, started, ended, finished=finished, steps=len(indices), busy_seconds=0.001))
+        load = {"steps": len(indices), "busy_seconds": 0.001}
+        return self.send(ChunkReport(chunk, (), indices, outputs, started, ended, finished=finished, **load))  # type: ignore[arg-type]  # numbers
 
     def fail(self, chunk: int, index: int = 0, failure: Failure = USER_ERROR, *, finished: bool = True) -> list[Command]:
         """An action of a chunk raises."""

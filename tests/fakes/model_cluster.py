@@ -131,7 +131,7 @@ class ModelCluster:
             elif isinstance(command, AnswerOutputs | AnswerFailure):
                 self._answer(command)
             elif isinstance(command, ReportDefect):
-                raise AssertionError(command.traceback)
+                raise AssertionError(command.traceback)  # noqa: TRY004 - a finding of the test
 
     def _answer(self, command: AnswerOutputs | AnswerFailure) -> None:
         seqs = command.seqs if isinstance(command, AnswerOutputs) else [command.seq]

@@ -10,7 +10,7 @@ from flyte_nb.core.failure import Failure
 
 
 @pytest.mark.parametrize(
-    ("message", "headline"),
+    "message,headline",
     [
         ("no such file", "OSError: no such file"),
         ("  first line  \nsecond line", "OSError: first line  "),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flyte_nb.core.ids import action_name, base36, run_name
 
 
-@pytest.mark.parametrize(("number", "text"), [(0, "0"), (35, "z"), (36, "10"), (36**3 + 1, "1001")])
+@pytest.mark.parametrize("number,text", [(0, "0"), (35, "z"), (36, "10"), (36**3 + 1, "1001")])
 def test_numbers_are_written_in_base_36(number: int, text: str) -> None:
     """Digits and lower-case letters, no leading zero."""
     assert base36(number) == text

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import cloudpickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +62,10 @@ def test_a_value_changed_after_the_call_is_not_changed_for_the_callee() -> None:
     assert unpack(item) == [1]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(), st.lists, max_leaves=20))
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+
+
+@given(st.recursive(PLAIN, st.lists, max_leaves=20))
 def test_plain_data_survives_either_pickle(value: object) -> None:
     """The faster pickle for plain data and the general one say the same."""
     assert unpack(pack(value, plain=True)) == unpack(pack(value)) == value
@@ -173,9 +177,9 @@ def test_modules_are_looked_at_once(own_module: ModuleType, monkeypatch: pytest.
 
 def test_what_is_no_module_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs put other things into sys.modules, and modules under other names."""
-    monkeypatch.setitem(sys.modules, "no_module", object())  # type: ignore[arg-type]  # that is the point
+    monkeypatch.setitem(sys.modules, "no_module", object())
     monkeypatch.setitem(sys.modules, "other_name", ModuleType("real_name"))
-    monkeypatch.setitem(sys.modules, "none_at_all", None)  # type: ignore[arg-type]  # as a blocked import leaves it
+    monkeypatch.setitem(sys.modules, "none_at_all", None)
 
     assert payloads.dumps([1])
 
@@ -185,12 +189,12 @@ def test_a_module_that_cannot_be_registered_is_left_alone(tmp_path: Path, monkey
     fleeting = ModuleType("fleeting")
     fleeting.__file__ = str(tmp_path / "fleeting.py")
     monkeypatch.setitem(sys.modules, "fleeting", fleeting)
-    monkeypatch.setattr(payloads.cloudpickle, "register_pickle_by_value", lambda _module: int("no"))
+    monkeypatch.setattr(cloudpickle, "register_pickle_by_value", lambda _module: int("no"))
 
     assert payloads.dumps([1])
 
 
-@pytest.mark.parametrize(("module", "installed"), [(pickle, True), (pytest, True), (payloads, True), (sys, True)])
+@pytest.mark.parametrize("module,installed", [(pickle, True), (pytest, True), (payloads, True), (sys, True)])
 def test_installed_modules_travel_by_name(module: ModuleType, installed: bool) -> None:  # noqa: FBT001 - a parameter
     """The standard library, installed packages and this package itself are there on workers."""
     assert payloads.is_installed(module) is installed

@@ -386,7 +386,7 @@ def _success_without_start(state: RunState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "what"),
+    "damage,what",
     [
         (_wrong_count, "counts of node 1"),
         (_wrong_total, "totals"),

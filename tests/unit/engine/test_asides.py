@@ -116,3 +116,22 @@ def test_the_latest_report_of_an_action_is_kept(run: Bench) -> None:
     run.send(ReportFlushed("r", 0, 99, [("main", "late")]))
 
     assert run.state().reports == {0: {"main": "<b>2</b>", "loss": "-"}}
+
+
+def test_an_open_condition_is_taken_over_by_the_next_attempt(run: Bench) -> None:
+    """When the worker of the one who asked is lost, the question stays open, and the answer goes to the next attempt."""
+    sent = next(command for command in run.call(1) if isinstance(command, SendChunk))
+    question = replace(QUESTION, key="condition:1:ok:1")
+    asked = replace(run.called(1, question, parent=1, place="w1"), inputs=[("Go on?", "bool", "")])
+    run.send(TaskOffered("r", question, b""), asked)
+    run.begin(sent.chunk)
+    run.lose()
+    run.join("w2")
+    run.after(60)
+    again = replace(run.called(1, question, parent=1, place="w2"), inputs=[("Go on?", "bool", "")])
+    run.send(TaskOffered("r", question, b""), again)
+
+    told = run.send(ConditionAnswered("r", None, "ok", answer=True))
+
+    assert [(command.place, command.outputs) for command in told if isinstance(command, AnswerOutputs)] == [("w2", [True])]
+    assert [phase for phase in run.phases() if phase == "paused"] == []

@@ -116,20 +116,14 @@ def test_a_sync_one_that_lent_its_slot_is_no_suspect(run: Bench) -> None:
     assert run.record().losses == {}
 
 
-def test_not_even_one_that_waits_is_tried_without_end() -> None:
+def test_not_even_one_that_waits_is_tried_without_end(run: Bench) -> None:
     """Nothing goes on for ever, whoever is to blame."""
-    bench = Bench(max_losses=1)
-    bench.join()
-    bench.start()
-    (chunk,) = chunk_ids(bench.call(1, task("driver")))
-    for number in range(losses.PARKED_FACTOR + 1):
-        chunk = bench.record().tokens[1]
-        bench.begin(chunk)
-        bench.call(1, parent=1, place=bench.chunk(chunk).agent)
-        bench.lose(bench.chunk(chunk).agent)
-        bench.join(f"next-{number}")
+    run.call(1, task("driver"))
+    run.call(1, parent=1, place="w1")
 
-    assert bench.phase(1) is ActionPhase.FAILED
+    verdicts = [losses.judge(run.record(), [1], losses.NOBODY, 1) for _ in range(losses.PARKED_FACTOR + 1)]
+
+    assert [(verdict.bystanders, verdict.spent) for verdict in verdicts[-2:]] == [([1], []), ([], [1])]
 
 
 def test_of_several_suspects_each_half_is_tried_apart(run: Bench) -> None:
@@ -179,18 +173,31 @@ def test_a_memory_kill_among_several_suspects_blames_none_of_them_at_once(run: B
     out_of_memory(run, "w2")
 
     assert run.phases() == ["running", "queued", "queued"]
-    assert run.record().losses == {1: 1, 2: 1}
+    assert (run.record().losses, run.record().suspicions) == ({}, {1: 1, 2: 1})
 
 
-def test_actions_that_run_out_of_memory_together_for_ever_fail_as_such() -> None:
-    """The last loss decides what it is called."""
-    bench = Bench(max_losses=0)
-    bench.join(slots=2)
-    bench.start()
-    for chunk in chunk_ids(bench.call(2, SYNC)):
-        bench.begin(chunk)
+def test_one_of_them_that_runs_out_of_memory_by_itself_fails(run: Bench) -> None:
+    """Then it is clear whose the memory was."""
+    run.join("w2", slots=2)
+    run.lose("w1")
+    for chunk in chunk_ids(run.call(2, SYNC)):
+        run.begin(chunk)
+    out_of_memory(run, "w2")
+    run.join("w3")
+    run.begin(run.record().tokens[1])
 
-    assert codes(out_of_memory(bench)) == ["OOMError", "OOMError"]
+    assert codes(out_of_memory(run, "w3")) == ["OOMError"]
+
+
+def test_memory_that_one_that_waits_may_hold_convicts_nobody_at_once(run: Bench) -> None:
+    """A driver may hold much while it waits: its child is tried elsewhere before it is blamed."""
+    (chunk,) = chunk_ids(run.call(1, task("driver")))
+    run.begin(chunk)
+    (child,) = chunk_ids(run.call(1, SYNC, parent=1, place="w1"))
+    run.begin(child)
+
+    assert codes(out_of_memory(run)) == []
+    assert run.phases() == ["running", "queued", "queued"]
 
 
 @pytest.mark.parametrize("losses_so_far,rest", [(1, 0.0), (2, 0.0), (3, 0.05), (5, 0.2), (50, 1.0)])
@@ -199,7 +206,7 @@ def test_rests_double_up_to_a_limit(run: Bench, losses_so_far: int, rest: float)
     run.call(1, SYNC)
     run.record().losses[1] = losses_so_far - 1
 
-    verdict = losses.judge(run.record(), [1], [1], told=True, most=100)
+    verdict = losses.judge(run.record(), [1], losses.Suspicion([1], 1), 100)
 
-    assert (verdict.suspects, verdict.spent) == ([1], [])
+    assert (verdict.alone, verdict.spent) == ([1], []) if losses_so_far > 1 else ([], [])
     assert verdict.rest_seconds == pytest.approx(rest)

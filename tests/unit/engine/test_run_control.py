@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from flyte_nb.engine.stimuli import KERNEL, CallsCancelled, ChunkReport
 from tests.fakes.bench import LEAF, SYNC, USER_ERROR, Bench, chunk_ids, chunks, stops, task
 
 
-def only(commands: list[object], kind: type) -> list[object]:
+def only(commands: Sequence[object], kind: type) -> list[object]:
     """The orders of one kind."""
     return [command for command in commands if isinstance(command, kind)]
 
@@ -252,7 +253,7 @@ def test_a_root_that_ends_stops_what_it_called(run: Bench) -> None:
 
     orders = run.succeed(run.driver, range(1))
 
-    assert {phase for phase in run.phases()} == {"succeeded", "queued", "aborted"}
+    assert set(run.phases()) == {"succeeded", "queued", "aborted"}
     assert len(stops(orders)) == 2
     for stop in stops(orders):
         run.stopped(stop.chunk, list(stop.indices))
@@ -344,7 +345,7 @@ def test_an_abort_of_the_run_stops_everything_and_tells_why(run: Bench) -> None:
 
     orders = run.abort()
 
-    assert sorted((stop.place, stop.chunk) for stop in stops(orders))[0] == (KERNEL, run.driver)
+    assert min((stop.place, stop.chunk) for stop in stops(orders)) == (KERNEL, run.driver)
     for stop in stops(orders):
         run.stopped(stop.chunk, list(stop.indices))
     assert (held in run.controller.placement.chunks, run.phases()) == (False, ["aborted"] * 4)
@@ -641,10 +642,11 @@ def test_actions_that_had_not_started_on_a_lost_worker_are_not_suspects(run: Ben
     """Of an async chunk those that ran are tried apart, in two halves; the others go first, together."""
     (chunk,) = chunk_ids(run.call(10))
     run.begin(chunk, [0, 1, 2])
+    run.after(1)
 
     run.lose()
     seen = chunks(run.join("w2"))
-    while len(sum((rows for _place, rows in seen), [])) < 10:
+    while sum(len(rows) for _place, rows in seen) < 10:
         newest = max(run.controller.placement.chunks)
         seen += chunks(run.begin(newest, range(len(run.chunk(newest).rows))))
 
