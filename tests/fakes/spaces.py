@@ -48,6 +48,12 @@ class Spaces:
                 self._stack.enter_context(self._leak_check.allow_child(belongs_to_a_cluster))
         return self._made[key]
 
+    def close_all(self) -> None:
+        """Give all clusters back; the next `get` makes new ones."""
+        for space in self._made.values():
+            space.close()
+        self._made.clear()
+
 
 @contextlib.contextmanager
 def current(space: Workspace) -> Iterator[Workspace]:
