@@ -90,6 +90,7 @@ bench: $(BENCH_READY) ## measure beside peers, on an idle machine (12 minutes); 
 .PHONY: docs
 docs: $(READY) ## redraw what the documentation shows of the code
 	$(PY) -m scripts.phase_diagram
+	$(PY) -m scripts.failures_table
 
 .PHONY: notebooks
 notebooks: $(READY) ## execute the notebooks and store what they showed

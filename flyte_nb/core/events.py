@@ -223,6 +223,15 @@ class ActionsAborted:
 
 
 @dataclass(frozen=True, slots=True)
+class StopsOverdue:
+    """Actions were told to stop and go on, on workers that are not ours to end."""
+
+    run: str
+    rows: Rows
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class LogWritten:
     """An attempt printed."""
 
@@ -253,6 +262,7 @@ Event = (
     | ActionFailed
     | AttemptsLost
     | ActionsAborted
+    | StopsOverdue
     | LogWritten
     | ReportWritten
 )

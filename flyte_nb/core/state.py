@@ -33,10 +33,12 @@ from flyte_nb.core.events import (
     ReportWritten,
     Rows,
     RunStarted,
+    StopsOverdue,
     TaskDeclared,
     TaskFacts,
 )
 from flyte_nb.core.failure import Failure
+from flyte_nb.core.invariants import check
 from flyte_nb.core.names import NameIndex
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import ALLOWED, CODE, PHASES, TERMINAL_CODES, ActionPhase
@@ -65,6 +67,7 @@ class RunState:
         self.labels = started.labels
         self.settings = started.settings
         self.reused: set[int] = set()
+        self.overdue: set[int] = set()
         self.reports: dict[int, dict[str, str]] = {}
         self.started_at = started.at
         self.ended_at: float | None = None
@@ -307,6 +310,9 @@ class RunState:
             last.last_ended_at = max(last.last_ended_at, event.at)
         self._after_end(event.rows)
 
+    def _overdue(self, event: StopsOverdue) -> None:
+        self.overdue.update(row for row in event.rows if self.phases[row] not in TERMINAL_CODES)
+
     def _reason(self, reason: str) -> int:
         """The id of a reason for aborts; one byte, so reasons beyond 255 share the last id."""
         if reason not in self.reasons and len(self.reasons) < _MOST_REASONS:
@@ -327,6 +333,8 @@ class RunState:
 
     def _after_end(self, rows: Rows) -> None:
         """The run has ended when the root and all its descendants have."""
+        if self.overdue:
+            self.overdue.difference_update(rows)
         if rows:
             at = self.ended_ats[rows[-1]]
             if not self.pace or at >= self.pace[-1][0] + PACE_GAP_SECONDS:
@@ -442,38 +450,15 @@ class RunState:
         if self.started_ats[row] and phase in {ActionPhase.RUNNING, ActionPhase.SUCCEEDED} and row not in self.reused:
             worker = self.workers[self.worker_ids[row]]
             lines.append(f"{self.started_ats[row]:.3f} attempt {self.attempts[row]} started on {worker}")
+        if row in self.overdue:
+            lines.append("stop requested, still running: its worker is not ours to end")
         if phase.is_terminal:
             lines.append(f"{self.ended_ats[row]:.3f} {phase}")
         return lines
 
     def check(self) -> None:
         """Assert every invariant. Costs a pass over all rows: for tests and for reading a store."""
-        count = self.count
-        columns = (self.node_ids, self.attempts, self.worker_ids, self.called_at, self.started_ats, self.ended_ats)
-        _hold(all(len(column) == count for column in (*columns, self._inputs, self._outputs)), "columns are equally long")
-        recount: Counter[tuple[int, int]] = Counter(zip(self.node_ids, self.phases, strict=True))
-        for node_id, node in enumerate(self.nodes):
-            _hold(node.counts == [recount[node_id, code] for code in range(len(PHASES))], f"counts of node {node_id}")
-        by_phase = Counter(self.phases)
-        _hold(self.totals == [by_phase[code] for code in range(len(PHASES))], "totals")
-        for row in range(count):
-            self._check_row(row)
-        ended = self.phases[0] in TERMINAL_CODES and self.open_count == 0
-        _hold(ended == (self.ended_at is not None), "a run has an end exactly when all its actions have")
-
-    def _check_row(self, row: int) -> None:
-        code = self.phases[row]
-        _hold(row == 0 or self.parent_of(row) < row, f"row {row} comes after its parent")
-        _hold((code in TERMINAL_CODES) == (self.ended_ats[row] > 0), f"row {row} has an end exactly when terminal")
-        _hold((code in {FAILED, TIMED_OUT}) == (row in self.failures), f"row {row} has a failure exactly when it failed")
-        if code in {RUNNING, SUCCEEDED} and row not in self.reused:
-            _hold(self.started_ats[row] > 0 and self.attempts[row] > 0, f"row {row} has a start")
-        _hold(len(self.past.get(row, ())) <= self.attempts[row] + 1, f"row {row} has no more endings than attempts")
-
-
-def _hold(truth: bool, what: str) -> None:  # noqa: FBT001 - reads as `assert truth, what`
-    if not truth:
-        raise AssertionError(f"invariant broken: {what}")
+        check(self)
 
 
 _APPLY: dict[type, Callable[[RunState, Any], None]] = {
@@ -487,6 +472,7 @@ _APPLY: dict[type, Callable[[RunState, Any], None]] = {
     ActionFailed: RunState._failed,
     AttemptsLost: RunState._lost,
     ActionsAborted: RunState._aborted,
+    StopsOverdue: RunState._overdue,
     LogWritten: RunState._log,
     ReportWritten: RunState._report,
 }

@@ -180,7 +180,11 @@ def _failures(state: RunState) -> tuple[FailureLine, ...]:
 
 
 def _message(state: RunState) -> str:
-    """Why a run did not succeed, in one line."""
+    """Why a run did not succeed, or why it does not end, in one line."""
+    if state.overdue:
+        count = len(state.overdue)
+        what = "1 action" if count == 1 else f"{count:,} actions"
+        return f"stop requested, still running: {what} on workers that are not ours to end (flyte.init(kill_workers=True) would)"
     if 0 in state.failures:
         return state.failures[0].headline()
     return state.abort_reason(0)

@@ -1,9 +1,10 @@
 """Decides who is to blame when a worker is gone, and what becomes of the actions that it had.
 
 A worker that dies says nothing, so of what it ran each action may be the cause. Those that waited for others are not
-suspects, nor is what had not started. A single suspect is convicted, and has lost one of its attempts. Of several, each
-half is tried again by itself, and if they are suspected once more, by itself on a worker that has nothing else to do.
-So the cause is found in a few steps, however many others there are, and these lose nothing but time.
+suspects (unless one of these has just ended: they may have gone on), nor is what had not started. A single suspect is
+convicted, and has lost one of its attempts. Of several, each half is tried again by itself, and if they are suspected
+once more, by itself on a worker that has nothing else to do. So the cause is found in a few steps, however many others
+there are, and these lose nothing but time.
 
 Pure. Must not know: chunks' ways, or who carries this out.
 """
@@ -74,17 +75,16 @@ def suspects_on(agent: AgentRecord, runs: Mapping[str, RunRecord], now: float) -
         if run is None:
             continue
         held = [row for row in chunk.rows if run.tokens[row] == chunk.id]
-        parked = [row for row in held if row in run.open_children]
-        crowded = crowded or bool(parked) or bool(chunk.lent)
-        started = [row for row in held if run.state.started_ats[row]]
-        if chunk.is_async:
-            told = started if now - chunk.sent_at > TOLD_SECONDS else ()
-        elif slots > 0 and not chunk.lent:
+        parked = {row for row in held if row in run.open_children and now - run.stirred_at.get(row, 0.0) > TOLD_SECONDS}
+        crowded = crowded or bool(parked)
+        told = [row for row in held if run.state.started_ats[row]]
+        if chunk.is_async and now - chunk.sent_at <= TOLD_SECONDS:
+            told = []
+        elif not chunk.is_async and not chunk.lent:
+            if slots <= 0:
+                continue
             slots -= max(1, chunk.weight)
-            told = started
-        else:
-            continue
-        found[chunk.id] = [row for row in told or held if row not in run.open_children]
+        found[chunk.id] = [row for row in told or held if row not in parked]
     total = sum(len(rows) for rows in found.values())
     return {number: Suspicion(rows, total, crowded) for number, rows in found.items()}
 
@@ -103,7 +103,7 @@ def judge(run: RunRecord, rows: Sequence[int], suspicion: Suspicion, most: int) 
     counts = run.losses if suspicion.total == 1 else run.suspicions
     for row in guilty:
         counts[row] = counts.get(row, 0) + 1
-        if run.losses.get(row, 0) > most:
+        if run.losses.get(row, 0) > most or run.suspicions.get(row, 0) > most + ALONE_FROM:
             spent.append(row)
         else:
             (alone if counts[row] >= ALONE_FROM or row in run.losses else apart).append(row)
@@ -114,6 +114,11 @@ def judge(run: RunRecord, rows: Sequence[int], suspicion: Suspicion, most: int) 
             bystanders.remove(row)
             spent.append(row)
     return Verdict(bystanders, apart, alone, spent, rest_seconds(max((run.losses.get(row, 0) for row in guilty), default=0)))
+
+
+def count(run: RunRecord, row: int) -> int:
+    """How many attempts an action has lost."""
+    return run.losses.get(row, 0) + run.suspicions.get(row, 0) + run.parked_losses.get(row, 0)
 
 
 def rest_seconds(losses: int) -> float:

@@ -57,6 +57,7 @@ class Placement:
         agent = self.agents.get(chunk.agent)
         if agent is not None and not chunk.lent:
             agent.sync_chunks -= chunk.weight
+            agent.heavy -= chunk.weight > 1
             agent.alone = 0 if agent.alone == chunk.id else agent.alone
             agent.gpus_in_use -= chunk.gpus
             chunk.lent = 1
@@ -66,6 +67,7 @@ class Placement:
         agent = self.agents.get(chunk.agent)
         if agent is not None and chunk.lent:
             agent.sync_chunks += chunk.weight
+            agent.heavy += chunk.weight > 1
             agent.gpus_in_use += chunk.gpus
             chunk.lent = 0
 
@@ -217,6 +219,7 @@ class Placement:
             lane.in_flight[agent.agent] += len(rows)
         chunk.weight, chunk.gpus = weight or (0 if lane.is_async else 1), gpus
         agent.sync_chunks += chunk.weight
+        agent.heavy += chunk.weight > 1
         agent.gpus_in_use += gpus
         task = run.tasks[state.tasks[lane.task].key]
         if task.digest not in agent.digests:

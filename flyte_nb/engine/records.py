@@ -68,6 +68,7 @@ class AgentRecord:
     async_rows: int = 0
     gpus_in_use: int = 0
     alone: int = 0
+    heavy: int = 0
     last_chunk: int = 0
     condemned: bool = False
     leaving: bool = False
@@ -92,8 +93,8 @@ class AgentRecord:
 
     @property
     def room(self) -> int:
-        """Sync chunks that it can still take; one that handed a whole chunk back is busy with something long."""
-        return self.free_slots if self.clogged else self.slots * CHUNKS_PER_SLOT - self.sync_chunks
+        """Sync chunks that it can still take: none in advance if it is busy with something long, or something that takes more."""
+        return self.free_slots if self.clogged or self.heavy else self.slots * CHUNKS_PER_SLOT - self.sync_chunks
 
 
 @dataclass(slots=True)
@@ -124,6 +125,7 @@ class RunRecord:
         self._port_index: dict[tuple[str, int], int] = {("", 0): 0}
         self.depths: dict[int, int] = {0: 0}
         self.open_children: dict[int, int] = {}
+        self.stirred_at: dict[int, float] = {}
         self.user_failures: dict[int, int] = {}
         self.offers: dict[int, Offer] = {}
         self.losses: dict[int, int] = {}
@@ -214,16 +216,18 @@ class RunRecord:
                     rows.append(first_row + seq - first_seq)
         return rows
 
-    def children_ended(self, rows: Sequence[int]) -> None:
-        """Count down the open children of the parents of these rows."""
+    def children_ended(self, rows: Sequence[int], now: float) -> None:
+        """Count down the open children of the parents of these rows; those that have others left may have gone on."""
         state = self.state
         for node_id, count in Counter(state.node_ids[row] for row in rows if row).items():
             parent = state.nodes[node_id].parent
             left = self.open_children[parent] - count
             if left:
                 self.open_children[parent] = left
+                self.stirred_at[parent] = now
             else:
                 del self.open_children[parent]
+                self.stirred_at.pop(parent, None)
 
     def open_rows_below(self, row: int) -> list[int]:
         """Children of a row that have not ended."""

@@ -22,6 +22,7 @@ from flyte_nb.core.events import (
     AttemptsStarted,
     Event,
     LogWritten,
+    StopsOverdue,
     TaskDeclared,
     TaskFacts,
 )
@@ -85,6 +86,7 @@ class RunControl:
             return
         if self.run.needy:
             self._park(call.token)
+        self.run.stirred_at[call.parent] = now
         offer = self.run.offers.get(call.parent)
         if offer is None:
             self._call(call, (), now)
@@ -306,7 +308,7 @@ class RunControl:
             for row in rows:
                 self.run.stopping.pop(row, None)
                 self.run.timed_out.pop(row, None)
-        self.run.children_ended(rows)
+        self.run.children_ended(rows, now)
         waiting = self.run.open_children
         if len(waiting) > (0 in waiting) or 0 in rows:  # somebody else than the root has open children
             self._stop_children([row for row in rows if row in self.run.open_children], CALLER_ENDED, now)
@@ -379,7 +381,7 @@ class RunControl:
             if lost.rss_bytes:
                 failure = losses.oom_failure(worker, lost.rss_bytes, lost.limit_bytes)
             else:
-                failure = losses.lost_failure(worker, lost.reason, self.run.losses.get(row) or self.run.parked_losses[row])
+                failure = losses.lost_failure(worker, lost.reason, losses.count(self.run, row))
             self._fail(row, failure, 0.0, now, now)
         resting = (*verdict.apart, *verdict.alone)
 
@@ -443,6 +445,8 @@ class RunControl:
             elif agent is not None and agent.ours and not agent.condemned:
                 agent.condemned = True
                 self.desk.order(KillWorker(agent.agent, f"an action did not stop within {self.desk.grace_seconds:g} s"))
+            elif agent is not None and not agent.ours:
+                self._record(StopsOverdue(self.state.name, left, now))
 
         return check
 

@@ -7,12 +7,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.bench.cases import DEFAULT, FAMILIES, FULL, QUICK, Sizes, cases
+from scripts.bench.cases import FAMILIES, cases
 from scripts.bench.measure import Measuring, Patience
 from scripts.bench.model import Case
 from scripts.bench.peers import PEERS, chosen, with_peers
 from scripts.bench.plot import draw
 from scripts.bench.record import PICTURE, ROOT, Round, case_record, read, this_machine, write, write_page
+from scripts.bench.sizes import DEFAULT, FULL, QUICK, Sizes
 from scripts.bench.table import closing_line, markdown, rows_of
 
 
@@ -28,6 +29,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--patience", type=float, default=0.0, metavar="SECONDS", help="wait up to so long, in all, for others on this machine to be quiet"
     )
+    parser.add_argument("--to", dest="path", type=Path, metavar="JSON", help="where the figures go; build/bench/<date>.json by default")
     parser.add_argument("--from", dest="known", type=Path, metavar="JSON", help="measure nothing: show what an earlier round found")
     parser.add_argument("--write-docs", action="store_true", help="also redraw docs/performance.md")
     parser.set_defaults(sizes=DEFAULT)
@@ -61,12 +63,11 @@ def measured(asked: list[Case], sizes: Sizes, repeats: int, log: Path, patience:
 def main() -> int:
     """Measure, or show."""
     asked = options()
-    folder = ROOT / "build" / "bench"
-    path = asked.known or folder / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}.json"
+    path = asked.known or asked.path or ROOT / "build" / "bench" / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}.json"
     if asked.known:
         kept = read(asked.known)
     else:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             chosen_cases = list(with_peers(cases(asked.sizes, asked.only), chosen(asked.peers), asked.sizes))
         except ValueError as error:

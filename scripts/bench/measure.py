@@ -17,6 +17,8 @@ from scripts.bench.model import COLD_SECONDS, SECONDS, Case, Contender, Figures,
 Tell = Callable[[str], None]
 #: How long it is looked at what others do, and how busy they may be where one is patient: a percentage of all CPUs.
 LOOK_SECONDS, QUIET_PERCENT = 0.2, 15.0
+#: Of all patience, at most so much before one measurement.
+MOST_WAIT_SECONDS = 20.0
 
 
 def turns(contenders: tuple[Contender, ...], repeats: int) -> list[list[Contender]]:
@@ -42,13 +44,14 @@ class Patience:
 
     def others_percent(self) -> float:
         """Return how busy others are, when they are quiet or the patience is used up."""
+        began = time.monotonic()
         while True:
-            began = time.monotonic()
             busy = float(psutil.cpu_percent(interval=LOOK_SECONDS))
-            if busy <= QUIET_PERCENT or self._left <= 0:
+            waited = time.monotonic() - began
+            if busy <= QUIET_PERCENT or waited >= min(self._left, MOST_WAIT_SECONDS):
+                self._left -= waited
                 return busy
             time.sleep(LOOK_SECONDS)
-            self._left -= time.monotonic() - began
 
 
 class Measuring:

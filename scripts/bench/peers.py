@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
-from scripts.bench.cases import DASK_INF, IDEAL, OURS, Sizes
+from scripts.bench.cases import DASK_INF, IDEAL, OURS
 from scripts.bench.model import Case, Comparison
+from scripts.bench.sizes import Sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from scripts.bench.bodies import LONG_SECONDS, Order, bound, heavy_tail
-from scripts.bench.cases import DEFAULT, FAMILIES, FULL, QUICK, Sizes, cases
+from scripts.bench.cases import FAMILIES, cases
 from scripts.bench.measure import scaled, turns
 from scripts.bench.model import Case, Comparison, Contender, Figures, Found
 from scripts.bench.peers import PEERS, chosen, with_peers
-from scripts.bench.record import Machine, Round, read, redrawn, write
+from scripts.bench.record import KEPT, PAGE, Machine, Round, read, redrawn, write
+from scripts.bench.sizes import DEFAULT, FULL, QUICK, Sizes
 from scripts.bench.table import Row, closing_line, markdown, paired, rows_of, significant
 
 OURS, THEIRS = Contender(name="ours", system="flyte_nb"), Contender(name="theirs", system="dask")
@@ -202,6 +203,13 @@ def test_a_round_reads_back_as_it_was_written(tmp_path: Path) -> None:
     write(round_of(row()), path)
 
     assert read(path) == round_of(row())
+
+
+def test_the_page_in_the_documentation_shows_the_round_that_is_kept_beside_it() -> None:
+    """Nobody edits the table by hand."""
+    page = PAGE.read_text(encoding="utf8")
+
+    assert redrawn(page, read(KEPT)) == page
 
 
 def test_a_page_without_markers_is_refused() -> None:

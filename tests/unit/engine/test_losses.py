@@ -6,7 +6,7 @@ import pytest
 
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.engine import losses
-from flyte_nb.engine.commands import AnswerFailure, Command
+from flyte_nb.engine.commands import AnswerFailure, Command, SendChunk
 from flyte_nb.engine.stimuli import AgentLost, SlotYielded
 from tests.fakes.bench import SYNC, Bench, chunk_ids, chunks, task
 
@@ -98,6 +98,7 @@ def test_one_that_waits_for_others_is_no_suspect(run: Bench) -> None:
     (chunk,) = chunk_ids(run.call(1, task("driver")))
     run.begin(chunk)
     run.call(1, SYNC, parent=1, place="w1")
+    run.after(1)
 
     run.lose()
 
@@ -105,15 +106,31 @@ def test_one_that_waits_for_others_is_no_suspect(run: Bench) -> None:
     assert run.phase(1) is ActionPhase.QUEUED
 
 
-def test_a_sync_one_that_lent_its_slot_is_no_suspect(run: Bench) -> None:
-    """Its thread sleeps until its children have ended."""
+def test_one_whose_child_has_just_ended_may_have_gone_on(run: Bench) -> None:
+    """That it goes on is not always told before its worker dies: it is a suspect beside the others."""
     (chunk,) = chunk_ids(run.call(1, task("driver", is_async=False)))
     run.begin(chunk)
     run.send(SlotYielded(chunk, waiting=True))
+    (child,) = chunk_ids(run.call(1, SYNC, parent=1, place="w1"))
+    run.after(1)
+    run.succeed(child, range(1))
 
     run.lose()
 
-    assert run.record().losses == {}
+    assert run.record().losses == {1: 1}
+
+
+def test_one_that_waits_for_more_is_a_suspect_for_a_moment(run: Bench) -> None:
+    """A map goes on with each result, while others are open."""
+    (chunk,) = chunk_ids(run.call(1, task("driver")))
+    run.begin(chunk)
+    run.call(2, SYNC, parent=1, place="w1")
+    run.after(1)
+    suspects = [losses.suspects_on(run.controller.placement.agents["w1"], {"r": run.record()}, run.now)]
+    run.succeed(run.record().tokens[2], range(1))
+    suspects.append(losses.suspects_on(run.controller.placement.agents["w1"], {"r": run.record()}, run.now))
+
+    assert [sorted(row for each in found.values() for row in each.rows) for found in suspects] == [[2], [1, 3]]
 
 
 def test_not_even_one_that_waits_is_tried_without_end(run: Bench) -> None:
@@ -124,6 +141,36 @@ def test_not_even_one_that_waits_is_tried_without_end(run: Bench) -> None:
     verdicts = [losses.judge(run.record(), [1], losses.NOBODY, 1) for _ in range(losses.PARKED_FACTOR + 1)]
 
     assert [(verdict.bystanders, verdict.spent) for verdict in verdicts[-2:]] == [([1], []), ([], [1])]
+
+
+def test_one_that_is_suspected_again_is_tried_where_nothing_else_runs(run: Bench) -> None:
+    """A worker of its own tells whether it is to blame; its neighbours go elsewhere meanwhile."""
+    (chunk,) = chunk_ids(run.call(2))
+    run.begin(chunk, range(2))
+    run.record().suspicions.update({1: 1, 2: 1})
+    run.lose()
+
+    first = chunks(run.join("w2", slots=2))
+    neighbours = chunks(run.call(2, SYNC))
+    second = chunks(run.succeed(run.record().tokens[1], range(1)))
+
+    assert (first, neighbours, second) == ([("w2", [1])], [], [("w2", [3]), ("w2", [4])])
+
+
+def test_a_suspect_waits_for_a_worker_and_keeps_it_free_meanwhile(run: Bench) -> None:
+    """The least busy worker gets nothing new until it has nothing else to do."""
+    (chunk,) = chunk_ids(run.call(1))
+    run.begin(chunk)
+    run.record().suspicions[1] = losses.ALONE_FROM
+    run.record().losses[1] = 1
+    run.join("w2")
+    busy = next(order.chunk for order in run.call(2, SYNC) if isinstance(order, SendChunk) and order.place == "w2")
+    run.lose("w1")
+    waiting = chunks(run.call(1, SYNC))
+
+    ended = chunks(run.succeed(busy, range(1)))
+
+    assert (waiting, ended) == ([], [("w2", [1])])
 
 
 def test_of_several_suspects_each_half_is_tried_apart(run: Bench) -> None:

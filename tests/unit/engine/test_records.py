@@ -63,9 +63,9 @@ def test_there_is_one_lane_for_a_task_at_a_depth_in_a_context(record: RunRecord)
 
 def test_open_children_are_counted_down_by_parent(record: RunRecord) -> None:
     """A parent without open children is not kept."""
-    record.children_ended([0, 1, 4])
+    record.children_ended([0, 1, 4], 1.0)
     assert record.open_children == {0: 2, 1: 1}
-    record.children_ended([5])
+    record.children_ended([5], 1.0)
     assert record.open_children == {0: 2}
 
 
