@@ -6,7 +6,7 @@ view that it is for, since every tab hears them all. From the browser come *requ
 
 A view that says `follow` has the answer sent again when it changed, from the painter's thread, without asking: so it
 stays live also where requests wait for a busy cell (ipykernel 6). The answer then holds only what differs from the
-answer `base`, in `changed`; a view that does not hold `base` asks again with `base: 0` and gets all of it.
+answer `base`, in `changed`; a view that does not hold `base` asks again and gets all of it.
 
 Everything in here that came from a user is plain text, cleaned and cut by the kernel; the browser only ever sets it as
 text. Instants are UTC seconds; spans are seconds; rows are positions in the run (`run.action(row)`), 0 is the root.
@@ -91,7 +91,6 @@ class Head(TypedDict):
     can_abort: bool
     aborting: bool
     can_rerun: bool
-    groups: int
 
 
 class Cause(TypedDict):
@@ -155,7 +154,6 @@ class RowsRequest(TypedDict):
     kind: Literal["rows"]
     view: str
     id: int
-    base: int
     follow: bool
     query: Query
     columns: list[str]
@@ -166,9 +164,9 @@ class RowsRequest(TypedDict):
 class ColumnInfo(TypedDict):
     """A column that can be shown.
 
-    `key`: `phase`, `task`, `action`, `group`, `parent`, `worker`, `try`, `queued` (seconds until the start), `started`,
-    `time`, `value` (output or error), or `in:<parameter>`. `type` says how it is set: numbers flush right. `width` is the
-    number of characters that it needs; `shown`: by default.
+    `key`: `phase`, `task`, `row` (position in the run), `action`, `group`, `parent`, `worker`, `try`, `queued` (seconds
+    until the start), `started`, `time`, `value` (output or error), or `in:<parameter>`. `type` says how it is set:
+    numbers flush right. `width` is the number of characters that it needs; `shown`: by default.
     """
 
     key: str
@@ -234,7 +232,6 @@ class GroupsRequest(TypedDict):
     kind: Literal["groups"]
     view: str
     id: int
-    base: int
     follow: bool
     open: list[str]
     sort: Literal["failures", "name", "time", "progress"]
@@ -431,7 +428,9 @@ class RunReader(Protocol):
     It makes whole answers with `number` and `base` 0; the widget finds the differences. Requests come from a browser:
     their fields have been checked for type and range, but keys, columns and rows may not exist (any more). It may keep
     what makes the next answer quick (an order, matches of a search): a sort or filter of 50,000 rows answers within
-    150 ms, of 1,000,000 within 500 ms, and the same page again, after changes, costs a few milliseconds.
+    150 ms, of 1,000,000 within 500 ms, and the same page again, after changes, costs a few milliseconds. The name of one
+    action costs the hashes of all siblings before it, so names are made for the detail, and for rows where the column
+    `action` is asked for (not by default), a part at a time.
     """
 
     def rows(self, request: RowsRequest) -> RowsAnswer:
