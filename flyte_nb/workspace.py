@@ -34,6 +34,7 @@ from flyte_nb.remote import Run
 from flyte_nb.settings import CLUSTER_SETTINGS, Settings, from_environment
 from flyte_nb.store.folders import RunFolders
 from flyte_nb.store.memory import MemoryStore
+from flyte_nb.store.port import RunStore
 from flyte_nb.store.results import MemoryResults
 from flyte_nb.views.terminal import Terminal
 
@@ -66,7 +67,7 @@ class Workspace:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or from_environment()
         self._runner: Runner | None = None
-        self._store = MemoryStore()
+        self._store: RunStore = MemoryStore()
         self._results = MemoryResults()
         self._folders = RunFolders()
         self._roots: dict[str, Task[..., Any]] = {}
@@ -294,8 +295,7 @@ class Workspace:
 
     def runs(self) -> list[Run]:
         """All runs of this process, the latest last."""
-        found = [self.find(name) for name in self._store.names()]
-        return [run for run in found if run is not None]
+        return [Run(state, self) for state in self._store.states()]
 
     def table_of_runs(self) -> Any:
         """All runs as a table, the latest last."""

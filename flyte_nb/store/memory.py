@@ -11,9 +11,10 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flyte_nb.core.events import Event
+from flyte_nb.core.index import RunEntry, RunFilter, entry_of
 from flyte_nb.core.state import RunState
 
 #: Runs that are kept in any case.
@@ -21,9 +22,14 @@ KEPT_RUNS = 100
 
 
 class MemoryStore:
-    """Runs of this process. Thread-safe."""
+    """Runs of this process: see `RunStore`.
 
-    def __init__(self) -> None:
+    Args:
+        notebook: what started them, for lists.
+    """
+
+    def __init__(self, notebook: str = "") -> None:
+        self._notebook = notebook
         self._states: weakref.WeakValueDictionary[str, RunState] = weakref.WeakValueDictionary()
         self._newest: deque[RunState] = deque(maxlen=KEPT_RUNS)
         self._lock = threading.Lock()
@@ -36,17 +42,41 @@ class MemoryStore:
             self._newest.append(state)
 
     def get(self, name: str) -> RunState | None:
-        """A run by name."""
+        """See `RunStore`."""
         with self._lock:
             return self._states.get(name)
 
-    def names(self) -> list[str]:
-        """All names, the latest last."""
+    def states(self) -> list[RunState]:
+        """All runs, the latest last."""
         with self._lock:
-            return list(self._states)
+            return list(self._states.values())
+
+    def entries(self, wanted: RunFilter) -> list[RunEntry]:
+        """See `RunStore`."""
+        found = [entry_of(state, notebook=self._notebook) for state in self.states()]
+        kept = [entry for entry in found if wanted.accepts(entry)]
+        return kept if wanted.limit is None else kept[len(kept) - min(wanted.limit, len(kept)) :]
 
     def recorded(self, events: Sequence[Event]) -> None:
         """The states that are kept here are folded already."""
 
     def ended(self, state: RunState) -> None:
         """Nothing to do: the state is complete."""
+
+    def when_durable(self, then: Callable[[], None]) -> bool:
+        """Nothing here is: nobody has to wait."""
+        del then
+        return True
+
+    def refresh(self, state: RunState) -> bool:
+        """There are no other kernels here."""
+        del state
+        return False
+
+    def is_taken(self, name: str) -> bool:
+        """There are no other kernels here."""
+        del name
+        return False
+
+    def close(self) -> None:
+        """Nothing to give back."""
