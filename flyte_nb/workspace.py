@@ -26,6 +26,7 @@ from flyte_nb.core import ids
 from flyte_nb.core.current import CURRENT, Context, Frame
 from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings
 from flyte_nb.core.payloads import Item, unpack
+from flyte_nb.engine import nursery
 from flyte_nb.engine.backend import Backend, ClusterFacts
 from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
@@ -100,6 +101,8 @@ class Workspace:
             from flyte_nb.engine.inline_backend import InlineBackend  # noqa: PLC0415 - only when asked for
 
             return InlineBackend(settings.workers or 2, settings.threads_per_worker)
+        if settings.cluster is None:
+            nursery.enter(self)  # it imports Dask while this process does
         from flyte_nb.engine.cluster import ClusterSize  # noqa: PLC0415 - importing Dask takes half a second
         from flyte_nb.engine.dask_backend import DaskBackend  # noqa: PLC0415 - the same
         from flyte_nb.worker_main import AgentPlugin  # noqa: PLC0415 - the same
@@ -156,6 +159,7 @@ class Workspace:
             runner, self._runner = self._runner, None
         if runner is not None:
             runner.close()
+            nursery.leave(self)
 
     def load(self) -> tuple[int, int, int]:
         """(workers, slots, slots in use)."""

@@ -24,7 +24,7 @@ POLL_SECONDS = 0.02
 DEADLINE_SECONDS = 10.0
 
 # Started by the standard library or joblib on first use, one per process, ended with it.
-HELPER_PROCESSES = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "loky.backend.resource_tracker")
+HELPER_PROCESSES = ("multiprocessing.resource_tracker", "loky.backend.resource_tracker")
 
 ChildRule = Callable[[psutil.Process], bool]
 ThreadRule = Callable[[threading.Thread], bool]

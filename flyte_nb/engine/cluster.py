@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import spawn
@@ -16,15 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask.config
+import distributed.utils
 import psutil
-from distributed import LocalCluster
+from distributed import LocalCluster, Nanny
+from distributed.core import Status
 from distributed.security import Security
+
+from flyte_nb.engine import nursery
 
 if TYPE_CHECKING:
     from distributed import SpecCluster
 
 _CGROUP = Path("/sys/fs/cgroup")
 #: What Dask calls a process of a worker.
+_METHOD = "distributed.worker.multiprocessing-method"
 _WORKER_PROCESS = "Dask Worker process (from Nanny)"
 #: Share of the memory that workers get together; the rest is for the kernel and everything else.
 MEMORY_SHARE = 0.8
@@ -109,12 +115,53 @@ def _spare_main() -> None:
     spawn.get_preparation_data = prepared
 
 
+class _Forking:
+    """While entered, processes that Dask starts are forked from the server in `nursery`.
+
+    Its configuration is one for the whole process, and workers start side by side: the first sets it, the last sets it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._depth = threading.Lock(), 0
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._before = dask.config.get(_METHOD)
+                dask.config.set({_METHOD: "forkserver"})
+            self._depth += 1
+
+    def __exit__(self, *_exc: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0:
+                dask.config.set({_METHOD: self._before})
+
+
+_forking = _Forking()
+
+
+class ForkingNanny(Nanny):
+    """A nanny whose worker's process is forked from a server, with the environment of the moment."""
+
+    async def instantiate(self) -> Status:
+        """Start the process; called again for each that takes the place of one that died."""
+        # Else Dask would import here what it wants in the server, numpy and pandas with it: for nothing, since the server runs.
+        distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - no public way
+        self.env = {**os.environ, **self.env}
+        if self.process is not None:
+            self.process.env = self.env
+        with _forking:
+            return await super().instantiate()
+
+
 def workers_of(size: ClusterSize) -> int:
     """How many workers a cluster of that size has."""
     return size.workers or max(1, available_cpus() // size.threads_per_worker)
 
 
-def start_embedded(size: ClusterSize, *, folder: str, asynchronous: bool) -> SpecCluster:
+def start_embedded(size: ClusterSize, security: Security, *, folder: str, asynchronous: bool) -> SpecCluster:
     """Make (not yet start, if asynchronous) the embedded cluster; `folder` is where its workers spill, "" for Dask's own place."""
     _spare_main()
     workers = workers_of(size)
@@ -127,9 +174,10 @@ def start_embedded(size: ClusterSize, *, folder: str, asynchronous: bool) -> Spe
             threads_per_worker=size.threads_per_worker,
             memory_limit=limit,
             processes=True,
+            worker_class=ForkingNanny if nursery.available() else Nanny,
             host="127.0.0.1",
             protocol="tls://",
-            security=Security.temporary(),
+            security=security,
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address=None,
             silence_logs=50,

@@ -92,7 +92,7 @@ class DaskBackend:
         link_tls = Security.temporary()
         self._link = LinkServer(secrets.token_bytes(TOKEN_BYTES), self._hello, self._messages, self._closed)
         try:
-            client = self._client = await self._connect()
+            client = self._client = await self._connect(link_tls)
             hosts = ["127.0.0.1"] if self._given is None else _own_hosts(client, self._kernel_host)
             port = await self._link.listen("0.0.0.0" if self._kernel_host else hosts[0], _server_tls(link_tls))  # noqa: S104 - asked for
             address = LinkAddress(tuple(hosts), port, self._link.token, _client_tls(link_tls), host_id(), os.getpid(), self._folder)
@@ -103,10 +103,10 @@ class DaskBackend:
             raise
         self._watching = asyncio.get_running_loop().create_task(self._watch(client, address))
 
-    async def _connect(self) -> Client:
+    async def _connect(self, tls: Security) -> Client:
         if self._given is None:
             self._reaper = Reaper(self._folder)
-            self._embedded = EmbeddedCluster(self._size, self._folder)
+            self._embedded = EmbeddedCluster(self._size, self._folder, tls)
             embedded = self._embedded
             self._deaths = Deaths(embedded.exit_code, sees_codes=True, tell=self._dead, forget=embedded.forget)
             return await embedded.start()

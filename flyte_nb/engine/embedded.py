@@ -17,7 +17,9 @@ from typing import Any
 import dask.config
 from distributed import Client, Nanny, SpecCluster
 from distributed.core import Status
+from distributed.security import Security
 
+from flyte_nb.engine import nursery
 from flyte_nb.engine.cluster import CONFIG, ClusterSize, start_embedded
 
 logger = logging.getLogger("flyte_nb")
@@ -33,10 +35,11 @@ class EmbeddedCluster:
     Args:
         size: what was asked for.
         folder: where its processes keep what they put on disk; "" for Dask's own place.
+        security: certificates of its connections.
     """
 
-    def __init__(self, size: ClusterSize, folder: str) -> None:
-        self._size, self._folder = size, folder
+    def __init__(self, size: ClusterSize, folder: str, security: Security) -> None:
+        self._size, self._folder, self._security = size, folder, security
         self._cluster: SpecCluster | None = None
         self._tending: asyncio.Task[None] | None = None
         self._processes: dict[int, Any] = {}
@@ -44,8 +47,9 @@ class EmbeddedCluster:
 
     async def start(self) -> Client:
         """Start it; returns a client of it."""
+        nursery.enter(self)
         with dask.config.set(CONFIG):
-            self._cluster = await start_embedded(self._size, folder=self._folder, asynchronous=True)
+            self._cluster = await start_embedded(self._size, self._security, folder=self._folder, asynchronous=True)
             client: Client = await Client(self._cluster, asynchronous=True, set_as_default=False)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         return client
@@ -141,3 +145,4 @@ class EmbeddedCluster:
             closing: Awaitable[None] | None = self._cluster.close()
             if closing is not None:
                 await closing
+        await asyncio.to_thread(nursery.leave, self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -13,6 +12,7 @@ import pytest
 
 from flyte_nb import workspace
 from flyte_nb.engine.dask_backend import DaskBackend
+from tests.fakes.spaces import belongs_to_a_cluster
 from tests.leaks import LeakCheck
 
 START = Callable[..., AbstractContextManager[None]]
@@ -35,9 +35,8 @@ def cluster(**settings: Any) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def embedded(request: pytest.FixtureRequest, leak_check: LeakCheck) -> Iterator[None]:
     """The embedded cluster, with the module's SETTINGS; workers that replace others are no leak."""
-    ours = os.getpid()
     settings = getattr(request.module, "SETTINGS", {})
-    with leak_check.allow_child(lambda child: child.ppid() == ours and "spawn_main" in " ".join(child.cmdline())), cluster(**settings):
+    with leak_check.allow_child(belongs_to_a_cluster), cluster(**settings):
         yield
 
 

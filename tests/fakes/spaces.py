@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ import psutil
 
 from flyte_nb import remote, workspace
 from flyte_nb.authoring import fanout
+from flyte_nb.engine import nursery
 from flyte_nb.remote import Run
 from flyte_nb.settings import Settings
 from flyte_nb.workspace import Workspace
@@ -27,7 +29,8 @@ def make_space(kind: str, workers: int) -> Workspace:
 def belongs_to_a_cluster(process: psutil.Process) -> bool:
     """A rule for leak checks: workers come and go with what tests do to them; `test_closing` sees to it that all go in the end."""
     line = " ".join(process.cmdline())
-    return "multiprocessing.spawn" in line or "flyte_nb-reaper" in line
+    forked = "multiprocessing.forkserver" in line and process.ppid() in {os.getpid(), nursery.pid()}  # not what a task started
+    return forked or "multiprocessing.spawn" in line or "flyte_nb-reaper" in line
 
 
 class Spaces:
@@ -55,17 +58,22 @@ class Spaces:
         self._made.clear()
 
 
+def _make_current(space: Workspace | None) -> None:
+    workspace._current = space
+    if space is not None:
+        remote.set_home(space)
+        fanout.set_enter_run(space.enter_run)
+
+
 @contextlib.contextmanager
 def current(space: Workspace) -> Iterator[Workspace]:
     """Make a workspace the one that `flyte.run` and `flyte.map` use."""
     before = workspace._current
-    workspace._current = space
-    remote.set_home(space)
-    fanout.set_enter_run(space.enter_run)
+    _make_current(space)
     try:
         yield space
     finally:
-        workspace._current = before
+        _make_current(before)
         left = [name for name in space.live_runs() if not space.wait_ended(name, 1)]  # one that has just ended is still being told
         for name in left:
             space.abort(name, 0, "left over by a test")

@@ -1,0 +1,59 @@
+"""Workers are forked from a server that is ready, and it goes when they do."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+import pytest
+
+import flyte_nb as flyte
+from flyte_nb.engine import nursery
+from tests.cluster.conftest import cluster, wait_until, worker_pids
+
+pytestmark = pytest.mark.skipif(not nursery.available(), reason="there is no fork server on this system")
+env = flyte.TaskEnvironment("nursery")
+
+
+@env.task
+def environment(name: str) -> str:
+    """Tell what the worker's environment says."""
+    return os.environ.get(name, "")
+
+
+def ask(name: str) -> str:
+    """Run the task."""
+    value: str = flyte.run(environment, name).outputs()[0]
+    return value
+
+
+def test_workers_come_from_a_server_that_ends_with_them() -> None:
+    """Each worker's parent is the server, one that dies is replaced from there, and closing leaves neither."""
+    with cluster():
+        server = nursery.pid()
+        first = worker_pids()
+
+        assert server is not None
+        assert {psutil.Process(pid).ppid() for pid in first} == {server}
+
+        psutil.Process(first[0]).kill()
+        wait_until(lambda: len(set(worker_pids()) - set(first)) == 1, "another worker")
+
+        assert {psutil.Process(pid).ppid() for pid in worker_pids()} == {server}
+    assert nursery.pid() is None
+    assert not psutil.pid_exists(server)
+
+
+def test_workers_have_the_environment_of_the_moment_when_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is older than its workers, but they see what was set meanwhile; libraries use one thread by default."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with cluster(workers=1):
+        assert ask("OMP_NUM_THREADS") == "1"
+        assert ask("SET_LATER") == ""
+
+        monkeypatch.setenv("SET_LATER", "yes")
+        old = worker_pids()
+        psutil.Process(old[0]).kill()
+        wait_until(lambda: worker_pids() and worker_pids() != old, "another worker")
+
+        assert ask("SET_LATER") == "yes"
