@@ -78,6 +78,7 @@ class Condition:
         key = f"condition:{frame.action.row}:{self.name}:{counts[self.name]}"
         if frame.action.recorded is not None and key in frame.action.recorded:
             self._opened = (frame, None, key)
+            frame.submitter.step_replayed(frame, key)
             return
         limit = Timeout(max_runtime=timedelta(seconds=self._seconds())) if self.timeout is not None else Timeout()
         parameters = ("prompt", "data_type", "description")
@@ -153,6 +154,10 @@ class _Question:
 
     def __init__(self, facts: TaskFacts) -> None:
         self.facts = facts
+
+    def current_facts(self) -> TaskFacts:
+        """There is no code that could change."""
+        return self.facts
 
     def pickled(self) -> bytes:
         """There is no code."""

@@ -25,7 +25,7 @@ from flyte_nb.authoring.outcomes import thrown_at
 from flyte_nb.authoring.schema import schema_of
 from flyte_nb.authoring.signature import Signature
 from flyte_nb.authoring.terms import Interface, TaskPolicy
-from flyte_nb.authoring.versions import CodePolicy
+from flyte_nb.authoring.versions import CodePolicy, code_version
 from flyte_nb.core.caching import VersionParameters
 from flyte_nb.core.current import CURRENT, Frame
 from flyte_nb.core.events import Inputs, RunSettings, TaskFacts
@@ -124,6 +124,7 @@ class Task(Generic[P, R]):
             resources=policy.resources or Resources(),
             concurrency=policy.concurrency,
             code=digest_code(self.func.__code__),
+            place=f"{self.func.__module__}:{self.func.__qualname__}",
             cache=policy.cache_facts(parameters),
         )
 
@@ -300,6 +301,13 @@ class Task(Generic[P, R]):
             return self
         return self._variant(_variables={**self._variables, **dict(settings.env_vars)}, _has_surroundings=True)
 
+    def current_facts(self) -> TaskFacts:
+        """The facts, with the version of the code as it is now.
+
+        A pickled task brings its version along: a worker does not see what the notebook sees.
+        """
+        return self.facts if self.facts.version else replace(self.facts, version=code_version(self.func))
+
     def cache_keys(self, run: str, inputs: Sequence[Inputs]) -> list[str]:
         """What results of these calls are kept under: task, interface, version of the code, inputs.
 
@@ -352,6 +360,7 @@ class Task(Generic[P, R]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
+        state["facts"] = self.current_facts()
         state["parent_env"] = None  # the environment knows all its tasks; a worker needs this one
         state.pop("__wrapped__", None)
         state[IDENTITY] = (self.name, self.facts.code)

@@ -156,6 +156,7 @@ class _StepCall:
     def replay(self) -> Any:
         """What the step gave then."""
         known = (self._frame.action.recorded or {})[self._key]
+        self._frame.submitter.step_replayed(self._frame, self._key)
         if isinstance(known, Failure):
             raise cause_of(known) or error_of(known, None)
         return unpack(known)
@@ -250,6 +251,10 @@ class InStep:
     def record_step(self, frame: Frame, step: Step, error: Exception | None) -> None:
         """See `Submitter`."""
         self.around.record_step(frame, step, error)
+
+    def step_replayed(self, frame: Frame, key: str) -> None:
+        """See `Submitter`."""
+        self.around.step_replayed(frame, key)
 
     def write_report(self, frame: Frame, tabs: Sequence[tuple[str, str]]) -> None:
         """See `Submitter`."""

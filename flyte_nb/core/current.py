@@ -33,6 +33,10 @@ class RunnableTask(Protocol):
         """What a run needs to know."""
         ...
 
+    def current_facts(self) -> TaskFacts:
+        """The facts, with the version of the code as it is now: helpers may have changed since the task was defined."""
+        ...
+
     def pickled(self) -> bytes:
         """The task as bytes that a worker can load."""
         ...
@@ -151,6 +155,10 @@ class Submitter(Protocol):
 
     def record_step(self, frame: Frame, step: Step, error: Exception | None) -> None:
         """Keep a traced step, and what it raised, with the frame's action."""
+        ...
+
+    def step_replayed(self, frame: Frame, key: str) -> None:
+        """Tell that the frame's action came to a step that was taken before."""
         ...
 
     def write_report(self, frame: Frame, tabs: Sequence[tuple[str, str]]) -> None:

@@ -25,6 +25,8 @@ Rows = Sequence[int]
 Inputs = tuple[Item, ...]
 #: What a row of a run is a call of: a task, a traced function, or a condition that somebody answers.
 TaskKind = Literal["task", "trace", "condition"]
+#: How a run came of an earlier one.
+Relation = Literal["", "rerun", "recover"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ class TaskFacts:
         on_cluster: a root of this task runs on the cluster although it is async (its environment asks for resources).
         concurrency: most actions of it that may run at once on one worker; 0 is no limit.
         kind: a task, or what is recorded beside tasks.
-        code: digest of its code, which is part of the names of its actions.
+        code: digest of its code.
+        version: digest of its code and of all that it uses, as it was when it was first called in the run; part of the
+            names of its actions. Empty where that is not known.
+        place: `<module>:<qualified name>` of its function.
         cache: how its results are reused.
     """
 
@@ -96,11 +101,16 @@ class TaskFacts:
     kind: TaskKind = "task"
     code: str = ""
     cache: CacheFacts = CacheFacts()
+    version: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run began; its root action is row 0."""
+    """A run began; its root action is row 0.
+
+    `source` is the earlier run that it repeats, `relation` how: as a "rerun", or as a "recover" of it.
+    """
 
     run: str
     task: TaskFacts
@@ -109,6 +119,8 @@ class RunStarted:
     custom_context: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     settings: RunSettings = RunSettings()
+    source: str = ""
+    relation: Relation = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +136,7 @@ class ActionsCalled:
     """One parent called one task in one group, `len(inputs)` times in a row; rows are given from `first` on.
 
     `sequences` says which of the parent's identical calls each one is, where that is not told by counting: in an attempt
-    that takes over calls of an earlier one.
+    that takes over calls of an earlier one. `step` finds a traced step again in another attempt of its parent.
     """
 
     run: str
@@ -135,6 +147,7 @@ class ActionsCalled:
     inputs: Sequence[Inputs]
     at: float
     sequences: Sequence[int] = ()
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,16 @@ class ActionsSucceeded:
 @dataclass(frozen=True, slots=True)
 class ActionsReused:
     """Actions ended well without running: an earlier result was taken."""
+
+    run: str
+    rows: Rows
+    outputs: Sequence[Item]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsRecovered:
+    """Actions did not run: they had succeeded in the run that this one recovers, and their outputs were taken."""
 
     run: str
     rows: Rows
@@ -257,6 +280,7 @@ Event = (
     | AttemptsStarted
     | ActionsSucceeded
     | ActionsReused
+    | ActionsRecovered
     | ActionPaused
     | AttemptFailed
     | ActionFailed

@@ -73,8 +73,9 @@ class NameIndex:
 
 
 def identity(task: TaskFacts) -> str:
-    """What a task counts as in names: its name and its code, so that an edited task makes new actions."""
-    return f"{task.name}@{task.code}" if task.code else task.name
+    """What a task counts as in names: its name and its code with all that it uses, so that an edited task makes new actions."""
+    code = task.version or task.code
+    return f"{task.name}@{code}" if code else task.name
 
 
 def inputs_hash(state: RunState, row: int) -> str:

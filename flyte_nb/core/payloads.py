@@ -19,7 +19,7 @@ import sysconfig
 import weakref
 from pathlib import Path
 from types import ModuleType, NoneType
-from typing import Any
+from typing import Any, BinaryIO
 
 import cloudpickle
 
@@ -127,6 +127,12 @@ def dumps(value: object) -> bytes:
     _register_by_value()
     data: bytes = cloudpickle.dumps(value, PROTOCOL)
     return data
+
+
+def dump_into(value: object, target: BinaryIO) -> None:
+    """The same into a file, which may refuse to take more."""
+    _register_by_value()
+    cloudpickle.Pickler(target, PROTOCOL).dump(value)
 
 
 def size_bytes(item: Item) -> int:

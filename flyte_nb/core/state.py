@@ -22,6 +22,7 @@ from flyte_nb.core.events import (
     ActionPaused,
     ActionsAborted,
     ActionsCalled,
+    ActionsRecovered,
     ActionsReused,
     ActionsSucceeded,
     AttemptFailed,
@@ -47,6 +48,7 @@ from flyte_nb.core.rows import AttemptRecord, Cause, InvalidTransition, Node
 QUEUED, RUNNING = CODE[ActionPhase.QUEUED], CODE[ActionPhase.RUNNING]
 SUCCEEDED, FAILED = CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.FAILED]
 ABORTED, TIMED_OUT = CODE[ActionPhase.ABORTED], CODE[ActionPhase.TIMED_OUT]
+RECOVERED = CODE[ActionPhase.RECOVERED]
 
 #: The pace of a run is read from this many samples, at least this many seconds apart.
 PACE_SAMPLES, PACE_GAP_SECONDS = 24, 0.5
@@ -61,11 +63,10 @@ class RunState:
     """One run, folded from its events. See the module's text for the layout."""
 
     def __init__(self, started: RunStarted) -> None:
-        self.name = started.run
-        self.root = started.task
-        self.custom_context = started.custom_context
-        self.labels = started.labels
+        self.name, self.root = started.run, started.task
+        self.custom_context, self.labels = started.custom_context, started.labels
         self.settings = started.settings
+        self.source, self.relation = started.source, started.relation
         self.reused: set[int] = set()
         self.overdue: set[int] = set()
         self.reports: dict[int, dict[str, str]] = {}
@@ -88,6 +89,7 @@ class RunState:
         self.past: dict[int, list[AttemptRecord]] = {}
         self.children: dict[int, list[range]] = {}
         self.sequences: dict[int, int] = {}
+        self.steps: dict[int, str] = {}
         self.totals = [0] * len(PHASES)
         self.causes: dict[tuple[int, str], Cause] = {}
         self.pace: deque[tuple[float, int]] = deque(maxlen=PACE_SAMPLES)
@@ -142,6 +144,8 @@ class RunState:
             self.groups.append(event.group)
         rows = self._append(event.parent, group, event.task, event.inputs, event.at)
         self.sequences.update(zip(rows, event.sequences, strict=False))
+        if event.step:
+            self.steps[rows.start] = event.step
         ranges = self.children.setdefault(event.parent, [])
         if ranges and ranges[-1].stop == rows.start:
             ranges[-1] = range(ranges[-1].start, rows.stop)
@@ -230,10 +234,13 @@ class RunState:
             self._outputs[row] = output
             self._spent(row)
 
-    def _reused(self, event: ActionsReused) -> None:
-        """Taken from the cache: no attempt was made, and it took no time."""
-        self._move(event.rows, SUCCEEDED)
-        self.reused.update(event.rows)
+    def _reused(self, event: ActionsReused | ActionsRecovered) -> None:
+        """Taken from the cache or from an earlier run: no attempt was made, and it took no time."""
+        if type(event) is ActionsReused:
+            self._move(event.rows, SUCCEEDED)
+            self.reused.update(event.rows)
+        else:
+            self._move(event.rows, RECOVERED)
         for row, output in zip(event.rows, event.outputs, strict=True):
             self.started_ats[row] = self.ended_ats[row] = event.at
             self._outputs[row] = output
@@ -467,6 +474,7 @@ _APPLY: dict[type, Callable[[RunState, Any], None]] = {
     AttemptsStarted: RunState._started,
     ActionsSucceeded: RunState._succeeded,
     ActionsReused: RunState._reused,
+    ActionsRecovered: RunState._reused,
     ActionPaused: RunState._paused,
     AttemptFailed: RunState._attempt_failed,
     ActionFailed: RunState._failed,

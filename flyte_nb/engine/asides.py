@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flyte_nb.core.events import (
     ActionFailed,
     ActionPaused,
     ActionsCalled,
+    ActionsRecovered,
     ActionsSucceeded,
     AttemptsStarted,
     Event,
+    Inputs,
     ReportWritten,
     TaskFacts,
 )
@@ -28,7 +30,7 @@ from flyte_nb.engine import answers
 from flyte_nb.engine.commands import Command
 from flyte_nb.engine.desk import Desk
 from flyte_nb.engine.records import RunRecord
-from flyte_nb.engine.stimuli import ConditionAnswered, ReportFlushed, StepEnded
+from flyte_nb.engine.stimuli import ConditionAnswered, ReportFlushed, StepEnded, StepReplayed
 
 _PAUSED = CODE[ActionPhase.PAUSED]
 
@@ -58,13 +60,7 @@ class Asides:
         run, state, step = self.run, self.run.state, stimulus.step
         if stimulus.parent >= state.count or run.tokens[stimulus.parent] != stimulus.token or state.count > run.max_actions:
             return
-        if step.task.key not in run.tasks:
-            self.declare(step.task)
-        row = state.count
-        place = run.tasks[step.task.key].id
-        self.record(ActionsCalled(state.name, row, stimulus.parent, place, stimulus.group, [step.inputs], step.started))
-        run.add(1, "", 0, 0, run.context_of(stimulus.parent))
-        run.open_children[stimulus.parent] = run.open_children.get(stimulus.parent, 0) + 1
+        row = self._add_row(stimulus.parent, step.task, stimulus.group, step.inputs, step.started, step.key)
         worker = self.desk.worker_name(stimulus.place)
         if stimulus.failure is not None:
             self.record(ActionFailed(state.name, row, ActionPhase.FAILED, stimulus.failure, step.started, step.ended))
@@ -74,6 +70,32 @@ class Asides:
         if step.key and (stimulus.failure is None or not stimulus.failure.retryable):
             kept = step.output if stimulus.failure is None else stimulus.failure
             run.recorded.setdefault(stimulus.parent, {})[step.key] = kept
+        self.ended([row], now)
+
+    def _add_row(self, parent: int, task: TaskFacts, group: str, inputs: Inputs, at: float, key: str) -> int:
+        run, state = self.run, self.run.state
+        if task.key not in run.tasks:
+            self.declare(task)
+        row = state.count
+        self.record(ActionsCalled(state.name, row, parent, run.tasks[task.key].id, group, [inputs], at, (), key))
+        run.add(1, "", 0, 0, run.context_of(parent))
+        run.open_children[parent] = run.open_children.get(parent, 0) + 1
+        return row
+
+    def step_replayed(self, stimulus: StepReplayed, now: float) -> None:
+        """Show a step of the run that this one recovers, once; one of an earlier attempt has a row already."""
+        run, state = self.run, self.run.state
+        if run.recovery is None or run.tokens[stimulus.parent] != stimulus.token or state.count > run.max_actions:
+            return
+        step = run.recovery.replayed(stimulus.parent, stimulus.key)
+        if step is None:
+            return
+        task = replace(step.task, key=stimulus.key) if step.task.kind == "condition" else step.task
+        row = self._add_row(stimulus.parent, task, step.group, step.inputs, now, stimulus.key)
+        if isinstance(step.result, Failure):
+            self.record(ActionFailed(state.name, row, ActionPhase.FAILED, step.result, now, now))
+        else:
+            self.record(ActionsRecovered(state.name, [row], [step.result], now))
         self.ended([row], now)
 
     def report_flushed(self, stimulus: ReportFlushed) -> None:

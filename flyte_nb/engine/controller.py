@@ -43,6 +43,7 @@ from flyte_nb.engine.stimuli import (
     RunRequested,
     SlotYielded,
     StepEnded,
+    StepReplayed,
     Stimulus,
     TaskOffered,
     TimeReached,
@@ -76,6 +77,7 @@ class Controller:
             ChunkReport: self._reported,
             SlotYielded: self.workforce.slot_yielded,
             StepEnded: self._aside,
+            StepReplayed: self._aside,
             ReportFlushed: self._aside,
             ConditionAnswered: self._aside,
             AgentJoined: self.workforce.joined,
@@ -142,18 +144,22 @@ class Controller:
         if stimulus.run in self.runs:
             self.desk.order(RefuseRun(stimulus.run, f"a run named {stimulus.run!r} is in progress"))
             return
-        started = RunStarted(stimulus.run, stimulus.task, stimulus.inputs, now, stimulus.custom_context, stimulus.labels, stimulus.settings)
-        run = RunRecord(RunState(started), max_actions=stimulus.max_actions, in_kernel=stimulus.in_kernel)
+        asked = stimulus
+        settings = (asked.custom_context, asked.labels, asked.settings, asked.source, asked.relation)
+        started = RunStarted(asked.run, asked.task, asked.inputs, now, *settings)
+        run = RunRecord(RunState(started), max_actions=asked.max_actions, in_kernel=asked.in_kernel, recovery=asked.recovery)
         self.desk.order(RecordEvent(started))
         self.runs[stimulus.run] = control = RunControl(run, self.desk)
         control.start(stimulus.blob, stimulus.cache_key, now)
 
-    def _aside(self, stimulus: StepEnded | ReportFlushed | ConditionAnswered, now: float) -> None:
+    def _aside(self, stimulus: StepEnded | StepReplayed | ReportFlushed | ConditionAnswered, now: float) -> None:
         control = self.runs.get(stimulus.run)
         if control is None:
             return
         if isinstance(stimulus, StepEnded):
             control.asides.step_ended(stimulus, now)
+        elif isinstance(stimulus, StepReplayed):
+            control.asides.step_replayed(stimulus, now)
         elif isinstance(stimulus, ReportFlushed):
             control.asides.report_flushed(stimulus)
         else:

@@ -31,6 +31,7 @@ from flyte_nb.engine.stimuli import (
     NameAsked,
     ReportFlushed,
     StepEnded,
+    StepReplayed,
     Stimulus,
     TaskOffered,
 )
@@ -133,6 +134,11 @@ class Caller:
         failure = None if error is None else bodies.failure_of(error, self.place)
         self.post(StepEnded(self.place, action.run, action.row, action.token, frame.group, step, failure))
 
+    def step_replayed(self, frame: Frame, key: str) -> None:
+        """See `core.current.Submitter`."""
+        action = frame.action
+        self.post(StepReplayed(action.run, action.row, action.token, key))
+
     def write_report(self, frame: Frame, tabs: Sequence[tuple[str, str]]) -> None:
         """See `core.current.Submitter`."""
         self.post(ReportFlushed(frame.action.run, frame.action.row, frame.action.token, tabs))
@@ -148,7 +154,7 @@ class Caller:
             return
         with self._offering:  # nobody may call the task before the controller has been told of it
             if task.facts.key not in known:
-                self.post(TaskOffered(run, task.facts, task.pickled()))
+                self.post(TaskOffered(run, task.current_facts(), task.pickled()))
                 known[task.facts.key] = task
 
     def forget_run(self, run: str) -> None:

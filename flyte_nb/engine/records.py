@@ -21,6 +21,7 @@ from flyte_nb.core.state import RunState
 from flyte_nb.engine.adoption import Offer
 from flyte_nb.engine.fitting import Capacity, Need
 from flyte_nb.engine.lanes import Lane, Pace
+from flyte_nb.engine.recovery import Recovery
 
 #: A slot holds the chunk that it works on and one more, so that it never waits for the next one.
 CHUNKS_PER_SLOT = 2
@@ -109,8 +110,9 @@ class TaskRecord:
 class RunRecord:
     """Working memory for one run. The columns run beside those of its state."""
 
-    def __init__(self, state: RunState, *, max_actions: int, in_kernel: bool) -> None:
+    def __init__(self, state: RunState, *, max_actions: int, in_kernel: bool, recovery: Recovery | None = None) -> None:
         self.state = state
+        self.recovery = recovery
         self.max_actions = max_actions
         self.in_kernel = in_kernel
         self.tasks: dict[str, TaskRecord] = {}

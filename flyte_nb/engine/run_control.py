@@ -15,7 +15,6 @@ from flyte_nb.core.events import (
     ActionFailed,
     ActionsAborted,
     ActionsCalled,
-    ActionsReused,
     ActionsSucceeded,
     AttemptFailed,
     AttemptsLost,
@@ -27,7 +26,7 @@ from flyte_nb.core.events import (
     TaskFacts,
 )
 from flyte_nb.core.failure import Failure
-from flyte_nb.core.payloads import Item, StoredBlob
+from flyte_nb.core.payloads import StoredBlob
 from flyte_nb.core.phases import TERMINAL_CODES, ActionPhase
 from flyte_nb.core.policy import Timeout
 from flyte_nb.engine import answers, losses
@@ -35,6 +34,7 @@ from flyte_nb.engine.adoption import CALLER_ENDED, CALLER_FAILED, Claim, Offer
 from flyte_nb.engine.asides import Asides
 from flyte_nb.engine.commands import AnnounceEnd, ForgetRun, KillWorker, RecordEvent, SendChunk, StopActions
 from flyte_nb.engine.desk import Desk
+from flyte_nb.engine.earlier import Earlier
 from flyte_nb.engine.lanes import Lane
 from flyte_nb.engine.limits import Limits
 from flyte_nb.engine.records import Chunk, RunRecord, TaskRecord
@@ -57,12 +57,13 @@ class RunControl:
         self.desk = desk
         self.asides = Asides(run, desk, self._record, lambda task: self._declare(task, b""), self._ended)
         self.limits = Limits(run, desk, self._stop_late, self._fail_queued)
+        self.earlier = Earlier(run, desk, self._record, self._ended, lambda row: self._queue_again([row]))
 
     # ------------------------------------------------------------------ calls
     def start(self, blob: bytes, cache_key: str, now: float) -> None:
         """Queue the root, unless its result is known."""
         self.run.tasks[self.state.root.key] = TaskRecord(0, answers.blob_digest(blob), blob)
-        if not cache_key or self._left_by_cache([0], [cache_key], now):
+        if self.earlier.root_left(cache_key, now):
             self.limits.called([0], now)
             self._queue_again([0])
 
@@ -135,17 +136,9 @@ class RunControl:
             return
         if facts.timeout != NO_TIMEOUT:
             self.limits.called(rows, now)
-        left = self._left_by_cache(rows, call.cache_keys, now) if call.cache_keys else rows
+        is_known = call.cache_keys or run.recovery is not None
+        left = self.earlier.left(rows, call.cache_keys, sequences, now) if is_known else rows
         run.lane(task.id, run.depth(call.parent), call.custom_context, self.desk.pace(facts.name)).put(left)
-
-    def _left_by_cache(self, rows: Sequence[int], keys: Sequence[str], now: float) -> Sequence[int]:
-        """End the calls whose results are known; the rest is to run."""
-        return self.desk.reuse.call(self.run, rows, keys, now, reused=self._reused, queue=lambda row: self._queue_again([row]))
-
-    def _reused(self, rows: Sequence[int], outputs: Sequence[Item], now: float) -> None:
-        self._record(ActionsReused(self.state.name, rows, outputs, now))
-        self.desk.order_all(answers.outputs(self.run, rows, outputs))
-        self._ended(rows, now)
 
     def _refusal(self, call: Called) -> Failure | None:
         """Why these calls cannot become actions, or None."""
@@ -301,6 +294,8 @@ class RunControl:
         """Rows reached a terminal phase: what they called and did not wait for is stopped, and the run may be over."""
         if self.run.cache_keys:
             self.desk.reuse.ended(self.run, rows, now)
+        if self.run.recovery is not None:
+            self.run.recovery.forget(rows)
         if self.run.offers:
             for row in rows:
                 self.run.offers.pop(row, None)

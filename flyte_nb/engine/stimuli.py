@@ -13,16 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flyte_nb.core.current import Context, Step
-from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings, TaskFacts
+from flyte_nb.core.events import NO_SETTINGS, Inputs, Relation, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
+from flyte_nb.engine.recovery import Recovery
 
 KERNEL = "kernel"
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequested:
-    """Somebody wants a run; `blob` is the pickled task, `in_kernel` says where the root's body runs."""
+    """Somebody wants a run; `blob` is the pickled task, `in_kernel` says where the root's body runs.
+
+    `source` and `relation` say which earlier run it repeats and how, `recovery` what it takes over of it.
+    """
 
     run: str
     task: TaskFacts
@@ -34,6 +38,9 @@ class RunRequested:
     labels: Context = ()
     settings: RunSettings = NO_SETTINGS
     cache_key: str = ""
+    source: str = ""
+    relation: Relation = ""
+    recovery: Recovery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,16 @@ class StepEnded:
     group: str
     step: Step
     failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepReplayed:
+    """A body came to a traced step or a condition whose outcome was known from before."""
+
+    run: str
+    parent: int
+    token: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +243,7 @@ Stimulus = (
     | ChunkReport
     | SlotYielded
     | StepEnded
+    | StepReplayed
     | ReportFlushed
     | ConditionAnswered
     | AgentJoined

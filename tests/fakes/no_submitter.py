@@ -15,6 +15,7 @@ class NoSubmitter:
 
     def __init__(self) -> None:
         self.steps: list[tuple[Step, Exception | None]] = []
+        self.replayed: list[str] = []
         self.reports: list[dict[str, str]] = []
 
     def start(self, call: PendingCall, task: RunnableTask, inputs: Inputs, frame: Frame) -> NoReturn:
@@ -36,6 +37,11 @@ class NoSubmitter:
         """Keep it."""
         del frame
         self.steps.append((step, error))
+
+    def step_replayed(self, frame: Frame, key: str) -> None:
+        """Keep it."""
+        del frame
+        self.replayed.append(key)
 
     def write_report(self, frame: Frame, tabs: Sequence[tuple[str, str]]) -> None:
         """Keep it."""

@@ -24,6 +24,10 @@ class PlainTask:
         self.facts = TaskFacts(name, f"env.{name}", name)
         self._pack, self._pickled = pack, pickled
 
+    def current_facts(self) -> TaskFacts:
+        """The same: nothing changes here."""
+        return self.facts
+
     def pickled(self) -> bytes:
         """Its name, unless the test says otherwise."""
         return self.facts.name.encode() if self._pickled is None else self._pickled()
