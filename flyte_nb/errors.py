@@ -415,6 +415,30 @@ class ClusterLostError(RuntimeSystemError):
         self.run, self.cluster = run, cluster
 
 
+class ClusterUnreachableError(RuntimeSystemError):
+    """A cluster that was named cannot be reached.
+
+    Args:
+        cluster: Its address, as far as it is known.
+        reason: What happened.
+        remedy: What to do, a sentence.
+    """
+
+    cluster = ""
+
+    def __init__(self, cluster: str, reason: str, remedy: str) -> None:
+        where = f"The cluster at {cluster}" if cluster else "The cluster"
+        super().__init__("ClusterUnreachableError", f"{where} cannot be reached: {reason}. {remedy}")
+        self.cluster = cluster
+
+
+class ClusterMismatchError(RuntimeSystemError):
+    """A cluster's workers cannot run what this kernel would send to them."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ClusterMismatchError", message)
+
+
 class RunNotFoundError(_CodedUserError):
     """There is no run of this name."""
 

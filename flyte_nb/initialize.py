@@ -5,6 +5,7 @@ Must not know: how settings take effect.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from flyte_nb import workspace
@@ -30,23 +31,26 @@ class Init:
         """Choose settings; optional, and good at any time while no run is live.
 
         Args:
-            options: `workers`, `threads_per_worker`, `memory_limit` (per worker) size the embedded cluster;
-                `cluster` is a scheduler's address, a Dask `Client` or a cluster object instead of it; `store` says where
-                runs are kept; `max_actions` limits a run (default 1,000,000). The same as environment variables:
-                `FLYTE_NB_WORKERS` and so on. Flyte's own options are accepted and have no effect here.
+            options: `workers`, `threads_per_worker`, `memory_limit` (per worker) size the embedded cluster; `adaptive=(1, 8)` lets
+                it follow the load; `cluster` is a scheduler's address, a Dask `Client` or a cluster object instead of it, and is
+                connected to at once; `store` says where runs are kept; `max_actions` limits a run (default 1,000,000). The
+                same as environment variables: `FLYTE_NB_WORKERS` and so on. Flyte's own options are accepted and have no
+                effect here.
 
         Raises:
             TypeError: an unknown option.
             ValueError: a value is out of range.
             RuntimeError: the cluster's settings would change while runs are live.
+            ClusterUnreachableError: the cluster that was named cannot be reached; the settings stay as they were.
+            ClusterMismatchError: its workers cannot run what this kernel would send to them.
         """
         ours = {key: value for key, value in options.items() if key not in INERT}
         _names.update({key: str(options[key]) for key in ("org", "project", "domain") if options.get(key)})
         workspace.current().configure(**ours)
 
     async def aio(self, **options: Any) -> None:  # noqa: ANN401 - settings of any type
-        """The same."""
-        self(**options)
+        """The same, without holding up the loop while a cluster is connected to."""
+        await asyncio.to_thread(lambda: self(**options))
 
 
 class InitFrom:

@@ -33,6 +33,7 @@ class Settings:
     Attributes:
         workers: workers of the embedded cluster; None is as many as there are CPUs.
         threads_per_worker: sync actions that each worker runs at once.
+        adaptive: (least, most) workers of a cluster that follows the load; None is a cluster of fixed size.
         memory_limit: per worker, as Dask takes it ("2GiB", bytes, 0 for none); None shares what the container has.
         cluster: a scheduler's address, a Dask `Client` or cluster object; None is the embedded cluster, "inline" is
             threads of this process.
@@ -51,6 +52,7 @@ class Settings:
     workers: int | None = None
     threads_per_worker: int = 1
     memory_limit: str | int | None = None
+    adaptive: tuple[int, int] | None = None
     cluster: Any = None
     store: str = ":memory:"
     max_actions: int = MAX_ACTIONS
@@ -68,6 +70,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise ValueError(f"{name} must be a whole number from {least}, got {value!r}.")
+        if self.adaptive is not None and not _is_range(self.adaptive):
+            raise ValueError(f"adaptive must be two whole numbers (least, most), 0 <= least <= most and 1 <= most, got {self.adaptive!r}.")
+        if self.adaptive is not None and not _can_be_scaled(self.cluster):
+            raise ValueError("adaptive needs a cluster whose size can be changed from here: the embedded one, or a Dask cluster object.")
         if not isinstance(self.grace_seconds, int | float) or self.grace_seconds < 0:
             raise ValueError(f"grace_seconds must be a number from 0, got {self.grace_seconds!r}.")
 
@@ -83,6 +89,27 @@ class Settings:
             if name not in known:
                 raise TypeError(f"There is no setting {name!r}. Settings are: {', '.join(sorted(known))}.")
         return replace(self, **values)
+
+
+def _is_range(limits: object) -> bool:
+    if not isinstance(limits, tuple | list) or len(limits) != 2:  # noqa: PLR2004 - least and most
+        return False
+    least, most = limits
+    return type(least) is int and type(most) is int and 0 <= least <= most and most >= 1
+
+
+def _can_be_scaled(cluster: object) -> bool:
+    """Whether a cluster's size can be changed from here: one that is known by its address cannot."""
+    return cluster in (None, "inline") or any(hasattr(each, "scale") for each in (cluster, getattr(cluster, "cluster", None)))
+
+
+def _limits(text: str) -> tuple[int, int] | None:
+    if text.lower() in {"none", "off"}:
+        return None
+    least, mark, most = text.partition("-" if "-" in text else ",")
+    if not mark:
+        raise ValueError("it takes LEAST-MOST, such as 1-8, or off")
+    return int(least), int(most)
 
 
 def _flag(text: str) -> bool:
@@ -102,6 +129,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "workers": int,
     "threads_per_worker": int,
     "memory_limit": _size,
+    "adaptive": _limits,
     "cluster": str,
     "store": str,
     "max_actions": int,

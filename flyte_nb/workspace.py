@@ -85,15 +85,30 @@ class Workspace:
         Raises:
             RuntimeError: the cluster's settings change while runs are live.
             TypeError, ValueError: a setting does not exist, or its value is out of range.
+            ClusterUnreachableError, ClusterMismatchError: the cluster that is named cannot be used; nothing is changed.
         """
         changed = self.settings.with_values(**values)
+        adapts = changed.adaptive != self.settings.adaptive
         moved = [name for name in CLUSTER_SETTINGS if getattr(changed, name) != getattr(self.settings, name)]
         if moved and self._runner is not None:
             if self._runner.live_runs():
                 live = ", ".join(self._runner.live_runs())
                 raise RuntimeError(f"{', '.join(moved)} cannot change while runs are live ({live}): wait for them, or abort them.")
             self.close_cluster()
-        self.settings = changed
+        before, self.settings = self.settings, changed
+        if adapts and self._runner is not None:
+            self._runner.adapt(changed.adaptive)
+        if "cluster" in values and changed.cluster is not None and changed.cluster != "inline":
+            self._reach_cluster(before)
+
+    def _reach_cluster(self, before: Settings) -> None:
+        """A cluster that was named is connected to at once: what is wrong with it is said where it was named."""
+        try:
+            self.start_cluster()
+        except BaseException:
+            self.close_cluster()
+            self.settings = before
+            raise
 
     def _backend(self) -> Backend:
         settings = self.settings
@@ -107,7 +122,7 @@ class Workspace:
         from flyte_nb.engine.dask_backend import DaskBackend  # noqa: PLC0415 - the same
         from flyte_nb.worker_main import AgentPlugin  # noqa: PLC0415 - the same
 
-        size = ClusterSize(settings.workers, settings.threads_per_worker, settings.memory_limit)
+        size = ClusterSize(settings.workers, settings.threads_per_worker, settings.memory_limit, settings.adaptive)
         return DaskBackend(
             AgentPlugin,
             size,
@@ -128,6 +143,7 @@ class Workspace:
                     sinks=(self._store, self._feed, PrintFeed(self._show_print), self._folders),
                     grace_seconds=self.settings.grace_seconds,
                     max_losses=self.settings.system_retries,
+                    adaptive=self.settings.adaptive,
                     on_cluster=self._say,
                     results=self._results,
                 )
@@ -146,12 +162,9 @@ class Workspace:
         return self._runner.cluster_facts() if self._runner is not None else None
 
     def scale(self, workers: int) -> None:
-        """Change the number of workers; starts the cluster if need be."""
+        """Change the number of workers; starts the cluster if need be, and ends that its size follows the load."""
+        self.settings = replace(self.settings, adaptive=None)
         self.runner.scale(workers)
-
-    def adapt(self, minimum: int, maximum: int) -> None:
-        """Let the number of workers follow the load; starts the cluster if need be."""
-        self.runner.adapt(minimum, maximum)
 
     def close_cluster(self) -> None:
         """Abort what is live and give the cluster back; the next run starts another."""

@@ -17,6 +17,30 @@ from flyte_nb.engine.stimuli import AgentJoined, AgentLost, Stimulus
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What a worker is, and does: for people.
+
+    Attributes:
+        agent: its id.
+        name, pid: as its cluster calls it, and its process.
+        slots, gpus: sync actions at once; accelerators.
+        memory_bytes: its limit; 0 is none.
+        rss_bytes: what it uses at the moment; 0 if it is on another machine.
+        slots_in_use, coroutines: what it has of ours.
+    """
+
+    agent: str
+    name: str
+    pid: int
+    slots: int
+    memory_bytes: int
+    rss_bytes: int = 0
+    gpus: int = 0
+    slots_in_use: int = 0
+    coroutines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What a backend's cluster is: for people."""
 
@@ -27,10 +51,13 @@ class ClusterFacts:
     slots: int
     memory_bytes: int
     limits: str = ""
+    adaptive: str = ""
+    members: tuple[WorkerFacts, ...] = ()
 
     def sentence(self) -> str:
         """What it is, in one line."""
-        size = f"{self.workers} workers, {self.slots} slots"
+        size = f"{_count(self.workers, 'worker')}, {_count(self.slots, 'slot')}"
+        size += "" if self.workers else " yet: runs wait for the first one"
         memory = f", {self.memory_bytes / 2**30:.1f} GiB" if self.memory_bytes else ""
         where = f", dashboard {self.dashboard}" if self.dashboard else ""
         kind = {"embedded": "started a cluster", "existing": f"connected to the cluster {self.address}"}.get(self.kind, self.kind)
@@ -60,6 +87,10 @@ class Listener(Protocol):
         """The cluster is gone and will not come back."""
         ...
 
+    def noted(self, line: str) -> None:
+        """Something has happened that people should know; it changes nothing."""
+        ...
+
 
 class Backend(Protocol):
     """Where attempts are executed."""
@@ -87,3 +118,7 @@ class Backend(Protocol):
     def facts(self) -> ClusterFacts:
         """What the cluster is now."""
         ...
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}" + ("s" if number != 1 else "")

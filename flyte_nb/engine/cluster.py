@@ -13,27 +13,28 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import spawn
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask.config
 import distributed.utils
-import psutil
+from dask.utils import parse_bytes
 from distributed import LocalCluster, Nanny
 from distributed.core import Status
 from distributed.security import Security
 
 from flyte_nb.engine import nursery
+from flyte_nb.engine.container import available_cpus, available_memory
 
 if TYPE_CHECKING:
     from distributed import SpecCluster
 
-_CGROUP = Path("/sys/fs/cgroup")
 #: What Dask calls a process of a worker.
 _METHOD = "distributed.worker.multiprocessing-method"
 _WORKER_PROCESS = "Dask Worker process (from Nanny)"
 #: Share of the memory that workers get together; the rest is for the kernel and everything else.
 MEMORY_SHARE = 0.8
+#: No worker by default gets less than this: a bare one takes about half of it.
+LEAST_MEMORY_BYTES = 256 * 2**20
 #: What the embedded cluster's scheduler is started with, and nothing outside of it: a worker that dies is ours to handle.
 CONFIG = {
     "distributed.scheduler.allowed-failures": 0,
@@ -55,44 +56,16 @@ WORKER_CONFIG = {"distributed.admin.system-monitor.interval": "2s", "distributed
 
 @dataclass(frozen=True, slots=True)
 class ClusterSize:
-    """What the user asked for; None is: as much as there is."""
+    """What the user asked for; None is: as much as there is.
+
+    Attributes:
+        adaptive: (least, most) workers of a cluster that follows the load; it starts with `workers`, or the least.
+    """
 
     workers: int | None = None
     threads_per_worker: int = 1
     memory_limit: str | int | None = None
-
-
-def available_cpus() -> int:
-    """CPUs that this process may use: affinity and cgroup quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
-    return max(1, min(count, int(quota)) if quota and quota >= 1 else count if not quota else 1)
-
-
-def _cgroup_quota() -> float | None:
-    try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        micros = int((_CGROUP / "cpu" / "cpu.cfs_quota_us").read_text())
-        return None if micros <= 0 else micros / int((_CGROUP / "cpu" / "cpu.cfs_period_us").read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def available_memory() -> int:
-    """Bytes of memory that this container may use."""
-    total = psutil.virtual_memory().total
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            text = (_CGROUP / name).read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            total = min(total, int(text))
-    return int(total)
+    adaptive: tuple[int, int] | None = None
 
 
 @cache
@@ -157,22 +130,50 @@ class ForkingNanny(Nanny):
 
 
 def workers_of(size: ClusterSize) -> int:
-    """How many workers a cluster of that size has."""
-    return size.workers or max(1, available_cpus() // size.threads_per_worker)
+    """How many workers a cluster of that size starts with."""
+    if size.adaptive is not None:
+        least, most = size.adaptive
+        return min(most, max(least, size.workers or least))
+    return size.workers or default_workers(size)
+
+
+def most_workers(size: ClusterSize) -> int:
+    """How many workers it is planned for: they share the memory."""
+    return max(size.adaptive[1], 1) if size.adaptive is not None else max(workers_of(size), 1)
+
+
+def default_workers(size: ClusterSize) -> int:
+    """How many workers there are if nobody says: as many as CPUs and memory allow, at least 1."""
+    by_cpus = available_cpus() // size.threads_per_worker
+    each = LEAST_MEMORY_BYTES if size.memory_limit is None else _bytes(size.memory_limit)
+    by_memory = int(available_memory() * MEMORY_SHARE) // each if each else by_cpus
+    return max(1, min(by_cpus, by_memory))
+
+
+def memory_limit_of(size: ClusterSize, workers: int) -> str | int:
+    """The memory limit of each of so many workers, as Dask takes it."""
+    if size.memory_limit is not None:
+        return size.memory_limit
+    return int(available_memory() * MEMORY_SHARE / max(workers, 1))
+
+
+def _bytes(limit: str | int) -> int:
+    """A memory limit in bytes; 0 if there is none, or if only Dask knows."""
+    if isinstance(limit, str) and limit.lower() in {"auto", "none"}:
+        return 0
+    return int(parse_bytes(limit))
 
 
 def start_embedded(size: ClusterSize, security: Security, *, folder: str, asynchronous: bool) -> SpecCluster:
     """Make (not yet start, if asynchronous) the embedded cluster; `folder` is where its workers spill, "" for Dask's own place."""
     _spare_main()
-    workers = workers_of(size)
-    limit: str | int = size.memory_limit if size.memory_limit is not None else int(available_memory() * MEMORY_SHARE / workers)
     with dask.config.set(WORKER_CONFIG):
         config = {"distributed": copy.deepcopy(dask.config.get("distributed"))}  # a nanny takes whole sections
     with dask.config.set(CONFIG):
         return LocalCluster(
-            n_workers=workers,
+            n_workers=workers_of(size),
             threads_per_worker=size.threads_per_worker,
-            memory_limit=limit,
+            memory_limit=memory_limit_of(size, most_workers(size)),
             processes=True,
             worker_class=ForkingNanny if nursery.available() else Nanny,
             host="127.0.0.1",

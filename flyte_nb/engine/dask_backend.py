@@ -25,9 +25,10 @@ from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
 from flyte_nb.engine import existing
-from flyte_nb.engine.backend import ClusterFacts, Listener
-from flyte_nb.engine.cluster import ClusterSize, workers_of
+from flyte_nb.engine.backend import ClusterFacts, Listener, WorkerFacts
+from flyte_nb.engine.cluster import ClusterSize, most_workers
 from flyte_nb.engine.commands import Command, EndProcess
+from flyte_nb.engine.connecting import address_of, connect, dashboard_link, has_dashboard, own_hosts
 from flyte_nb.engine.deaths import Deaths
 from flyte_nb.engine.embedded import EmbeddedCluster
 from flyte_nb.engine.files import make_folder, remove_folder
@@ -35,6 +36,7 @@ from flyte_nb.engine.hello import Hello, LinkAddress, LinkTls, host_id
 from flyte_nb.engine.link import TOKEN_BYTES, LinkServer
 from flyte_nb.engine.reaper import Reaper
 from flyte_nb.engine.stimuli import AgentJoined, AgentLost
+from flyte_nb.errors import ClusterMismatchError
 
 #: Where Dask tells of workers that a nanny ends for using too much memory.
 _MEMORY_TOPIC = "worker-restart-memory"
@@ -81,7 +83,8 @@ class DaskBackend:
         self._hellos: dict[str, Hello] = {}
         self._welcoming: set[asyncio.Task[None]] = set()
         self._remarks: tuple[str, ...] = ()
-        self._folder = ""
+        self._has_dashboard = False
+        self._address = self._folder = ""
         self._plugin_name = f"flyte_nb-{secrets.token_hex(4)}"
 
     # ------------------------------------------------------------------ start and stop
@@ -93,7 +96,8 @@ class DaskBackend:
         self._link = LinkServer(secrets.token_bytes(TOKEN_BYTES), self._hello, self._messages, self._closed)
         try:
             client = self._client = await self._connect(link_tls)
-            hosts = ["127.0.0.1"] if self._given is None else _own_hosts(client, self._kernel_host)
+            self._address = address_of(client)
+            hosts = ["127.0.0.1"] if self._given is None else own_hosts(client, self._kernel_host)
             port = await self._link.listen("0.0.0.0" if self._kernel_host else hosts[0], _server_tls(link_tls))  # noqa: S104 - asked for
             address = LinkAddress(tuple(hosts), port, self._link.token, _client_tls(link_tls), host_id(), os.getpid(), self._folder)
             await self._send_agents(client, address)
@@ -109,26 +113,24 @@ class DaskBackend:
             self._embedded = EmbeddedCluster(self._size, self._folder, tls)
             embedded = self._embedded
             self._deaths = Deaths(embedded.exit_code, sees_codes=True, tell=self._dead, forget=embedded.forget)
-            return await embedded.start()
+            client = await embedded.start()
+            self._has_dashboard = has_dashboard(embedded.scheduler)
+            return client
         self._deaths = Deaths(lambda _pid: None, sees_codes=False, tell=self._dead)
-        given = self._given
-        address = given if isinstance(given, str) else _address_of(given)
-        security = self._security or getattr(given, "security", None)
-        client: Client = await Client(address, security=security, asynchronous=True, set_as_default=False)
-        return client
+        return await connect(self._given, self._security)
 
     async def _send_agents(self, client: Client, address: LinkAddress) -> None:
         """Put an agent into every worker, those that come later included."""
         if self._given is None:
-            plugin = self._make_plugin(replace(address, ours=True, workers=workers_of(self._size)))
+            plugin = self._make_plugin(replace(address, ours=True, workers=most_workers(self._size)))
         else:
             found = await existing.inspect(client, ship=self._ship_package)
-            self._remarks = found.remarks
+            self._remarks, self._has_dashboard = found.remarks, found.dashboard
             plugin = existing.make_bootstrap(address, ship=self._ship_package)
         try:
             await client.register_plugin(plugin, name=self._plugin_name)
         except OSError as error:
-            raise existing.ClusterMismatchError(
+            raise ClusterMismatchError(
                 f"{error}. The workers must be able to open a connection to this machine: run the kernel where they can, or name an "
                 'address under which they see it: flyte.init(cluster=..., kernel_host="...").'
             ) from None
@@ -173,7 +175,7 @@ class DaskBackend:
             if client.status != "running":
                 away = True
             elif away:
-                with suppress(OSError, existing.ClusterMismatchError):  # it is away again: looked at in a second
+                with suppress(OSError, ClusterMismatchError):  # it is away again: looked at in a second
                     await self._send_agents(client, address)
                     away = False
 
@@ -182,9 +184,10 @@ class DaskBackend:
         if self._embedded is not None:
             await self._embedded.scale(workers, {self._hellos[agent].name for agent in leaving if agent in self._hellos})
             return
-        if not isinstance(self._given, Cluster):
+        cluster = self._given.cluster if isinstance(self._given, Client) else self._given
+        if not isinstance(cluster, Cluster):
             raise TypeError("This cluster is known by its address only: change its size where it was started.")
-        scale: Callable[[int], Awaitable[None] | None] = self._given.scale
+        scale: Callable[[int], Awaitable[None] | None] = cluster.scale
         await _done(scale(workers))
 
     # ------------------------------------------------------------------ workers
@@ -254,13 +257,22 @@ class DaskBackend:
         limits = () if self._given is None or self._kill_workers else ("workers that do not stop are not ended",)
         return ClusterFacts(
             kind="embedded" if self._given is None else "existing",
-            address=_address_of(client) if client is not None else "",
-            dashboard=client.dashboard_link or "" if client is not None else "",
+            address=self._address,
+            dashboard=dashboard_link(client, self._given) if client is not None and self._has_dashboard else "",
             workers=len(self._hellos),
             slots=sum(hello.slots for hello in self._hellos.values()),
             memory_bytes=sum(hello.memory_limit for hello in self._hellos.values()),
             limits="; ".join((*self._remarks, *limits)),
+            members=tuple(_facts_of(hello) for hello in list(self._hellos.values())),
         )
+
+
+def _facts_of(hello: Hello) -> WorkerFacts:
+    rss = 0
+    if hello.host_id == host_id():
+        with suppress(psutil.Error):  # it has just ended
+            rss = psutil.Process(hello.pid).memory_info().rss
+    return WorkerFacts(hello.agent, hello.name, hello.pid, hello.slots, hello.memory_limit, rss, hello.gpus)
 
 
 def kill_tree(pid: int) -> None:
@@ -279,20 +291,6 @@ async def _done(work: Awaitable[None] | None) -> None:
     """What Dask begins, awaited where it can be."""
     if work is not None:
         await work
-
-
-def _address_of(given: Client | Cluster) -> str:
-    if isinstance(given, Client):
-        return str(given.scheduler.address) if given.scheduler is not None else ""
-    return str(given.scheduler_address)
-
-
-def _own_hosts(client: Client, named: str | None) -> list[str]:
-    """Addresses of this machine under which workers may find it; the first one is where the scheduler sees it."""
-    comm = client.scheduler_comm
-    local = comm.comm.local_address if comm is not None else "tcp://127.0.0.1:0"
-    host = local.split("://", 1)[-1].rsplit(":", 1)[0].strip("[]")
-    return [named, host] if named else [host]
 
 
 def _server_tls(security: Security) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ from distributed.core import Status
 from distributed.security import Security
 
 from flyte_nb.engine import nursery
-from flyte_nb.engine.cluster import CONFIG, ClusterSize, start_embedded
+from flyte_nb.engine.cluster import CONFIG, ClusterSize, memory_limit_of, most_workers, start_embedded
 
 logger = logging.getLogger("flyte_nb")
 #: How often nannies are looked at, and how many looks in a row must find no process.
@@ -55,9 +55,14 @@ class EmbeddedCluster:
         return client
 
     @property
+    def scheduler(self) -> Any:  # noqa: ANN401 - a Scheduler, which Dask does not tell mypy
+        """Its scheduler, None before it was started."""
+        return self._cluster.scheduler if self._cluster is not None else None
+
+    @property
     def is_up(self) -> bool:
         """Whether its scheduler runs."""
-        return self._cluster is not None and getattr(self._cluster.scheduler, "status", None) is Status.running
+        return getattr(self.scheduler, "status", None) is Status.running
 
     # ------------------------------------------------------------------ processes
     def _nannies(self) -> dict[Any, Nanny]:
@@ -124,6 +129,8 @@ class EmbeddedCluster:
         cluster = self._cluster
         if cluster is None:
             return
+        limit = memory_limit_of(self._size, max(workers, most_workers(self._size)))
+        cluster.new_spec["options"]["memory_limit"] = limit  # of those that come; the others keep theirs
         for name in [name for name in cluster.worker_spec if str(name) in leaving]:
             if len(cluster.worker_spec) > workers:
                 del cluster.worker_spec[name]

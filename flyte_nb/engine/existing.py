@@ -15,8 +15,8 @@ import io
 import pickle
 import platform
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -25,25 +25,24 @@ from typing import Any
 from distributed import Client, WorkerPlugin
 
 from flyte_nb.engine.hello import LinkAddress
+from flyte_nb.errors import ClusterMismatchError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-class ClusterMismatchError(RuntimeError):
-    """A cluster cannot run what this kernel would send to it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is to be said of a cluster's workers.
+    """What is to be said of a cluster.
 
     Attributes:
         remarks: what the user should know, in words.
         lacking: addresses of workers without this package.
+        dashboard: whether its scheduler shows one.
     """
 
     remarks: tuple[str, ...]
     lacking: tuple[str, ...]
+    dashboard: bool = False
 
 
 def versions() -> dict[str, str]:
@@ -130,11 +129,14 @@ def judge(workers: Mapping[str, Mapping[str, str]], *, ship: bool) -> Found:
             "flyte.init(cluster=..., ship_package=True)."
         )
     remarks = [f"flyte_nb was sent to {_names(lacking)}"] if lacking else []
-    for library in ("distributed", "cloudpickle"):
-        others = sorted({has[library] for has in workers.values()} - {here[library]})
-        if others:
-            remarks.append(f"workers have {library} {', '.join(others)}, this kernel {here[library]}")
-    return Found(tuple(remarks), tuple(lacking))
+    return Found((*remarks, *differences("workers have", workers.values())), tuple(lacking))
+
+
+def differences(who: str, all_have: Iterable[Mapping[str, str]]) -> list[str]:
+    """What differs from this kernel, and may be the cause of trouble, in words."""
+    here, there = versions(), list(all_have)
+    others = {name: sorted({has[name] for has in there if name in has} - {here[name]}) for name in here}
+    return [f"{who} {name} {', '.join(found)}, this kernel {here[name]}" for name, found in others.items() if found]
 
 
 def _names(workers: list[str]) -> str:
@@ -142,8 +144,29 @@ def _names(workers: list[str]) -> str:
     return shown + (f" and {len(workers) - 5} more" if len(workers) > 5 else "")  # noqa: PLR2004 - enough to find them
 
 
+def make_scheduler_probe() -> Callable[..., tuple[dict[str, str], bool]]:
+    """A function that tells what a scheduler has, and whether it shows a dashboard (with bokeh it does)."""
+
+    def probe(dask_scheduler: Any) -> tuple[dict[str, str], bool]:  # noqa: ANN401 - a Scheduler
+        import platform  # noqa: PLC0415 - it runs elsewhere
+        from importlib import metadata  # noqa: PLC0415 - the same
+
+        told = {"python": platform.python_version(), **{name: metadata.version(name) for name in ("distributed", "cloudpickle")}}
+        return told, bool(getattr(dask_scheduler.http_application, "applications", ()))
+
+    return probe
+
+
 async def inspect(client: Client, *, ship: bool) -> Found:
-    """Ask all workers what they have; see `judge`."""
+    """Ask the scheduler and all workers what they have; see `judge`.
+
+    Raises:
+        ClusterMismatchError: nothing can run there.
+    """
+    try:
+        scheduler, dashboard = await client.run_on_scheduler(make_scheduler_probe())
+    except Exception:  # noqa: BLE001 - some let nobody look, some run another Python; the workers decide
+        scheduler, dashboard = {}, False
     told: dict[str, Any] = await client.run(make_probe(), on_error="return")
     broken = {name: has for name, has in told.items() if isinstance(has, BaseException)}
     if broken:
@@ -152,7 +175,10 @@ async def inspect(client: Client, *, ship: bool) -> Found:
             f"Workers {_names(list(broken))} cannot run a function of this kernel ({type(error).__name__} on {name}: {error}). "
             f"Their Python, distributed and cloudpickle must fit: here {', '.join(versions().values())}."
         )
-    return judge(told, ship=ship)
+    found = judge(told, ship=ship)
+    return replace(
+        found, remarks=(*differences("the scheduler has", [scheduler] if scheduler else []), *found.remarks), dashboard=dashboard
+    )
 
 
 def make_bootstrap(address: LinkAddress, *, ship: bool) -> WorkerPlugin:

@@ -58,6 +58,7 @@ from flyte_nb.engine.stimuli import (
     Stimulus,
     TimeReached,
 )
+from flyte_nb.errors import BaseRuntimeError
 
 logger = logging.getLogger("flyte_nb")
 T = TypeVar("T")
@@ -90,6 +91,7 @@ class Runner:
         sinks: what hears of events.
         on_cluster: called with a line for the user when the cluster is started or cannot be.
         results: where results are kept that may be reused.
+        adaptive: (least, most) workers of a cluster that follows the load; None leaves its size alone.
         max_losses: how often an action may lose its worker before it fails.
     """
 
@@ -103,8 +105,10 @@ class Runner:
         on_cluster: Callable[[str], None] | None = None,
         results: ResultCache | None = None,
         max_losses: int = MAX_LOSSES,
+        adaptive: tuple[int, int] | None = None,
     ) -> None:
         self.backend = backend
+        self._adapting = Adapting(*adaptive) if adaptive is not None else None
         self.lock = threading.RLock()
         self.caller = Caller(KERNEL, self.post)
         self._controller = Controller(grace_seconds=grace_seconds, max_losses=max_losses, results=results)
@@ -197,7 +201,7 @@ class Runner:
 
     def cluster_facts(self) -> ClusterFacts | None:
         """What the cluster is; None before it was started."""
-        return self.backend.facts() if self._started_backend is not None else None
+        return self._scaler.facts() if self._started_backend is not None else None
 
     def load(self) -> tuple[int, int, int]:
         """(workers, slots, slots in use) as the controller sees them."""
@@ -213,14 +217,14 @@ class Runner:
         """Change the number of workers; ends adaptive scaling."""
         self._call(self._scale(workers), timeout)
 
-    def adapt(self, minimum: int, maximum: int, timeout: float | None = 60) -> None:
-        """Let the number of workers follow the load.
+    def adapt(self, limits: tuple[int, int] | None, timeout: float | None = 60) -> None:
+        """Let the number of workers follow the load, between these limits; None ends that.
 
         Raises:
             ValueError: the numbers make no sense.
             TypeError: the cluster's size cannot be changed from here.
         """
-        self._call(self._adapt(Adapting(minimum, maximum)), timeout)
+        self._call(self._adapt(Adapting(*limits) if limits is not None else None), timeout)
 
     async def _start_and_wait(self) -> None:
         self._ensure_backend()
@@ -231,13 +235,16 @@ class Runner:
 
     async def _scale(self, workers: int) -> None:
         await self._start_and_wait()
+        self._adapting = None
         self._scaler.adapt(None)
         await self._scaler.scale(workers)
 
-    async def _adapt(self, adapting: Adapting) -> None:
+    async def _adapt(self, adapting: Adapting | None) -> None:
         await self._start_and_wait()
-        workers = len(self._controller.placement.agents)
-        await self._scaler.scale(min(adapting.maximum, max(adapting.minimum, workers)))
+        if adapting is not None:
+            workers = len(self._controller.placement.agents)
+            await self._scaler.scale(min(adapting.maximum, max(adapting.minimum, workers)))
+        self._adapting = adapting
         self._scaler.adapt(adapting)
 
     def _call(self, work: Coroutine[Any, Any, None], timeout: float | None) -> None:
@@ -292,14 +299,17 @@ class Runner:
             await self.backend.start(self)
         except BaseException as error:  # noqa: BLE001 - told to every run that waits for the cluster
             self._cluster_error = error
-            reason = f"the cluster could not be started: {type(error).__name__}: {error}"
-            logger.warning("flyte_nb: %s", reason)
+            reason = f"the cluster could not be started: {_words(error)}"
+            logger.info("flyte_nb: %s", reason)
             for run in self.live_runs():
                 self.abort(run, 0, reason)
-            self._on_cluster(reason)
+            if self._live:  # else who asked for the cluster is told by the error itself
+                self._on_cluster(reason)
         else:
             self._handle([ClusterSettled()])
             self._on_cluster(self.backend.facts().sentence())
+            if self._adapting is not None:
+                self._scaler.adapt(self._adapting)
 
     def _drain(self) -> None:
         self._scheduled = False
@@ -452,7 +462,16 @@ class Runner:
         if self._cluster_error is not None or self._closed:
             return
         self._cluster_error = ConnectionError(reason)
-        logger.warning("flyte_nb: %s: %s", CLUSTER_LOST, reason)
         self._handle([ClusterLost(f"{CLUSTER_LOST}: {reason}")])
         self._on_cluster(f"{CLUSTER_LOST}: {reason}; the next run starts or finds another one")
         self._closing_backend = self._loop.create_task(self.backend.close())
+
+    def noted(self, line: str) -> None:
+        """See `Listener`."""
+        self._on_cluster(line)
+
+
+def _words(error: BaseException) -> str:
+    """What kept a cluster from starting: errors of ours say it all."""
+    text = str(error).rstrip(".")
+    return text if isinstance(error, BaseRuntimeError) else f"{type(error).__name__}: {text}"

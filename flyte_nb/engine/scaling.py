@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from flyte_nb.engine.adapting import Adapting, backlog_slots
-from flyte_nb.engine.backend import Backend
+from flyte_nb.engine.backend import Backend, ClusterFacts
 from flyte_nb.engine.controller import Controller
 from flyte_nb.engine.stimuli import AgentLeaving, Stimulus
 
@@ -34,8 +35,21 @@ class Scaler:
 
     def __init__(self, backend: Backend, controller: Controller, handle: Callable[[Sequence[Stimulus]], None]) -> None:
         self._backend, self._controller, self._handle = backend, controller, handle
-        self._adapting: asyncio.Task[None] | None = None
+        self.adapting: Adapting | None = None
+        self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+
+    def facts(self) -> ClusterFacts:
+        """What the cluster is, and what its workers do."""
+        facts, agents = self._backend.facts(), self._controller.placement.agents
+        adaptive = f"{self.adapting.minimum} to {self.adapting.maximum} workers" if self.adapting is not None else ""
+        members = tuple(
+            replace(each, slots_in_use=min(known.slots, known.sync_chunks), coroutines=known.async_rows)
+            if (known := agents.get(each.agent)) is not None
+            else each
+            for each in facts.members
+        )
+        return replace(facts, adaptive=adaptive, members=members)
 
     async def scale(self, workers: int) -> None:
         """Have so many workers; returns when those that were too many are gone."""
@@ -60,9 +74,10 @@ class Scaler:
 
     def adapt(self, adapting: Adapting | None) -> None:
         """Follow the load from now on; None ends that."""
-        if self._adapting is not None:
-            self._adapting.cancel()
-        self._adapting = None if adapting is None else asyncio.get_running_loop().create_task(self._adapt(adapting))
+        if self._task is not None:
+            self._task.cancel()
+        self.adapting = adapting
+        self._task = None if adapting is None else asyncio.get_running_loop().create_task(self._adapt(adapting))
 
     async def _adapt(self, adapting: Adapting) -> None:
         wanted = len(self._controller.placement.agents)

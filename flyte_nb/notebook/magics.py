@@ -29,7 +29,7 @@ from flyte_nb.views.wording import duration
 
 DEFAULT_ENVIRONMENT = "notebook"
 CACHE_MODES = ("auto", "override", "disable")
-CLUSTER_VERBS = ("show", "scale", "restart", "close")
+CLUSTER_VERBS = ("show", "scale", "adapt", "restart", "close")
 NEST_VARIABLE = "FLYTE_NB_NEST"
 
 
@@ -76,6 +76,10 @@ class NotebookWorkspace(Protocol):
 
     def scale(self, workers: int) -> None:
         """Change the number of workers."""
+        ...
+
+    def start_cluster(self) -> object:
+        """Start the cluster and wait for it."""
         ...
 
     def close_cluster(self) -> None:
@@ -204,19 +208,26 @@ class FlyteMagics(Magics):
 
     # ------------------------------------------------------------------ lines
     @magic_arguments()
-    @argument("verb", nargs="?", choices=CLUSTER_VERBS, default="show", help="show (default), scale N, restart, or close.")
-    @argument("workers", nargs="?", type=int, help="For scale: the number of workers.")
+    @argument("verb", nargs="?", choices=CLUSTER_VERBS, default="show", help="show (default), scale N, adapt MIN MAX, restart, or close.")
+    @argument("workers", nargs="*", type=int, help="For scale: the number of workers. For adapt: the least and the most.")
     @line_magic
     def flyte_cluster(self, line: str) -> Listing | None:
         """Show the cluster, or change it."""
         __tracebackhide__ = True
         options = read(self.flyte_cluster, line, "%flyte_cluster")
-        if (options.verb == "scale") != (options.workers is not None):
-            raise UsageError("%flyte_cluster: write `%flyte_cluster scale 4` for 4 workers; the other verbs take no number.")
+        if len(options.workers) != {"scale": 1, "adapt": 2}.get(options.verb, 0):
+            raise UsageError(
+                "%flyte_cluster: write `%flyte_cluster scale 4` for 4 workers, `%flyte_cluster adapt 1 8` for as many as there is work "
+                "for; the other verbs take no number."
+            )
         if options.verb in {"close", "restart"}:
             self._workspace.close_cluster()
+        if options.verb == "restart":
+            self._workspace.start_cluster()
         if options.verb == "scale":
-            self._workspace.scale(options.workers)
+            self._workspace.scale(*options.workers)
+        if options.verb == "adapt":
+            _checked(lambda: self._workspace.configure(adaptive=tuple(options.workers)))
         if options.verb == "close":
             print("The cluster is closed; the next run starts one.")  # noqa: T201 - the line's output
             return None

@@ -87,8 +87,22 @@ def cluster_listing(facts: Any) -> Listing:
     """
     if facts is None:
         return Listing("No cluster runs", (), (), "The first run starts one; `flyte.init(workers=...)` sizes it.")
-    rows = [(_words(field.name), _fact(field.name, getattr(facts, field.name))) for field in fields(facts)]
+    rows = [(_words(field.name), _fact(field.name, getattr(facts, field.name))) for field in fields(facts) if field.name != "members"]
+    rows += [(f"worker {each.name}", _worker(each)) for each in getattr(facts, "members", ())]
     return Listing("Cluster", ("fact", "value"), [row for row in rows if row[1] is not None and row[1] != ""])
+
+
+def _worker(facts: Any) -> str:
+    """A worker in one line: what it has, and what it does."""
+    memory = f"{size(facts.rss_bytes)} of " if facts.rss_bytes and facts.memory_bytes else size(facts.rss_bytes) if facts.rss_bytes else ""
+    parts = [
+        f"{facts.slots_in_use} of {facts.slots} slots at work",
+        f"{count(facts.coroutines)} coroutines" if facts.coroutines else "",
+        f"{facts.gpus} GPUs" if facts.gpus else "",
+        f"{memory}{size(facts.memory_bytes) if facts.memory_bytes else ''}",
+        f"process {facts.pid}",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _words(name: str) -> str:

@@ -96,6 +96,10 @@ class FakeWorkspace:
         """Remember."""
         self.calls.append(("scale", workers))
 
+    def start_cluster(self) -> None:
+        """Remember."""
+        self.calls.append(("start",))
+
     def close_cluster(self) -> None:
         """Remember."""
         self.calls.append(("close",))

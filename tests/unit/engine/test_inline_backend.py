@@ -42,6 +42,10 @@ class Ears:
         """Never told here."""
         raise AssertionError(reason)
 
+    def noted(self, line: str) -> None:
+        """Never told here."""
+        raise AssertionError(line)
+
     async def until(self, reached: Callable[[], bool]) -> None:
         """Wait for something."""
         while not reached():

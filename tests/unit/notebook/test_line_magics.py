@@ -102,10 +102,14 @@ def test_the_cluster_is_scaled_restarted_and_closed(nb: Cells, capsys: pytest.Ca
     """By the workspace."""
     nb.workspace.facts = FACTS
     nb.run("%flyte_cluster scale 4")
+    nb.run("%flyte_cluster adapt 1 8")
     nb.run("%flyte_cluster restart")
     nb.run("%flyte_cluster close")
 
-    assert nb.workspace.calls == [("front",), ("scale", 4), ("close",), ("close",)]
+    assert nb.workspace.calls == [("front",), ("scale", 4), ("close",), ("start",), ("close",)]
+    assert nb.workspace.settings.adaptive == (1, 8)
+    assert "0 <= least <= most" in nb.fails("%flyte_cluster adapt 8 1", UsageError)
+    assert "adapt 1 8" in nb.fails("%flyte_cluster adapt 8", UsageError)
     assert "The cluster is closed" in capsys.readouterr().out
 
 
@@ -145,7 +149,7 @@ def test_a_run_is_viewed_by_variable_or_name(nb: Cells, monkeypatch: pytest.Monk
         ("%%flyte_task -o", ["-o"]),
         ("%flyte_config ne", ["nest"]),
         ("%flyte_config nest ", ["on"]),
-        ("%flyte_cluster ", ["show", "scale", "restart", "close"]),
+        ("%flyte_cluster ", ["show", "scale", "adapt", "restart", "close"]),
         ("%flyte_cluster sc", ["scale"]),
         ("%flyte_view ", ["r0"]),
     ],
