@@ -36,6 +36,8 @@ LEAVE_SECONDS = 3.0
 RETRY_SECONDS, RETRIES = 2.0, 60
 START_SECONDS = 0.3
 CONNECT_SECONDS = 30.0
+#: Files that a worker may have open at most, where the system lets it.
+MOST_FILES = 65_536
 
 
 class AgentPlugin(WorkerPlugin):
@@ -48,6 +50,7 @@ class AgentPlugin(WorkerPlugin):
         """Start the agent's thread; returns when the kernel knows the worker."""
         if self.address.ours:
             stand_alone()
+            allow_many_files()
         self._end = _WorkerEnd(self.address, worker)
         if self.address.ours or has_started(worker):
             await asyncio.to_thread(self._end.start)
@@ -80,6 +83,17 @@ def stand_alone() -> None:
     with suppress(OSError, AttributeError):  # it is one already; or there are none on this system
         os.setsid()
     multiprocessing.process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
+
+
+def allow_many_files() -> None:
+    """Let this process open as many files and connections as the system lets it: thousands of waiting actions may each have one."""
+    with suppress(ImportError, OSError, ValueError):  # not on this system, or it says no
+        import resource  # noqa: PLC0415 - there is none on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def leads_a_group() -> bool:

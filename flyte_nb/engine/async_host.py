@@ -1,8 +1,9 @@
 """Decides how async bodies run at a place: on a loop of their own, in a thread of its own.
 
 Actions are started one a loop turn, so that one that computes before its first pause delays its neighbours by itself
-only; what has not started when the budget is used goes back. Time that a body's code takes between pauses is measured:
-it tells whether its like should be handed out by the thousand or a few at a time.
+only; as long as none does, more are started in a turn. What has not started when the budget is used goes back. Time that
+a body's code takes between pauses is measured: it tells whether its like should be handed out by the thousand or a few
+at a time.
 
 Must not know: sync bodies, messages.
 """
@@ -24,6 +25,8 @@ from flyte_nb.engine.driver_loop import close_loop, make_loop
 from flyte_nb.engine.work import ChunkWork
 
 logger = logging.getLogger("flyte_nb")
+#: Actions started in one turn of the loop at most, and how long the code of one may take to its first pause for more than one.
+MOST_STARTS, QUICK_SECONDS = 16, 0.0005
 
 
 class Owner(Protocol):
@@ -41,33 +44,45 @@ class Owner(Protocol):
 
 
 class Metered(Coroutine[Any, Any, Any]):
-    """A body's coroutine that counts the seconds its code takes between pauses."""
+    """A body's coroutine that counts the seconds its code takes between pauses, and tells its host when it is over."""
 
-    __slots__ = ("_body", "_work", "busy", "first")
+    __slots__ = ("_body", "_host", "busy", "first", "index", "work")
 
-    def __init__(self, body: Coroutine[Any, Any, Any], work: ChunkWork) -> None:
-        self._body, self._work = body, work
+    def __init__(self, body: Coroutine[Any, Any, Any], work: ChunkWork, index: int, host: AsyncHost) -> None:
+        self._body, self.work, self.index, self._host = body, work, index, host
         self.busy = self.first = 0.0
 
     def send(self, value: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
         """Run to the next pause."""
         began = time.perf_counter()
         try:
-            return self._body.send(value)
-        finally:
-            took = time.perf_counter() - began
-            self.busy += took
-            if not self.first:  # told at once: from this the controller sees whether more of the kind can be sent
-                self.first = took
-                self._work.spend(took, 1)
+            pause = self._body.send(value)
+        except BaseException as error:
+            self._count(time.perf_counter() - began)
+            self._host.ended(self, error)
+            raise
+        self._count(time.perf_counter() - began)
+        return pause
 
     def throw(self, *error: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
         """Raise inside, and run to the next pause."""
         began = time.perf_counter()
         try:
-            return self._body.throw(*error)
-        finally:
+            pause = self._body.throw(*error)
+        except BaseException as raised:
             self.busy += time.perf_counter() - began
+            self._host.ended(self, raised)
+            raise
+        self.busy += time.perf_counter() - began
+        return pause
+
+    def _count(self, took: float) -> None:
+        self.busy += took
+        if not self.first:  # told at once: from this the controller sees whether more of the kind can be sent
+            self.first = took
+            self.work.spend(took, 1)
+            if took > QUICK_SECONDS:
+                self._host.starts = 1
 
     def close(self) -> None:
         """End the body."""
@@ -85,6 +100,7 @@ class AsyncHost:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self.blocked = False
+        self.starts = 1
         self._closing = False
         self._waiting: deque[tuple[ChunkWork, float]] = deque()
         self._tasks: dict[tuple[int, int], asyncio.Task[Any]] = {}
@@ -126,9 +142,10 @@ class AsyncHost:
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Start one action, and come back in the next turn for more."""
+        """Start what one turn may, and come back in the next one for more."""
         self._pumping = False
-        while self._waiting:
+        started = 0
+        while self._waiting and started < self.starts:
             work, since = self._waiting[0]
             if work.task is None and self._owner.load(work) is None:
                 self._waiting.popleft()
@@ -143,11 +160,12 @@ class AsyncHost:
             if work.next_index >= count:
                 self._waiting.popleft()
             if index < count:
+                started += 1
                 try:
                     self._start(work, index)
                 except Exception as error:  # noqa: BLE001 - a defect of ours; nobody may wait for this action, or those behind it
                     work.fail(index, bodies.failure_of(error, self._owner.agent), time.time())
-                break
+        self.starts = min(2 * self.starts, MOST_STARTS)  # unless what was started now turns out to be slow
         if self._waiting:
             self._pump_soon()
 
@@ -166,22 +184,21 @@ class AsyncHost:
             return
         context = work.context(index)
         started = work.begin(index)
-        body = Metered(run_body(work, index, started, self._owner.agent), work)
+        body = Metered(run_body(work, index, started, self._owner.agent), work, index, self)
         loop = self._loop
         if loop is None:
             return
-        task: asyncio.Task[Any] = asyncio.Task(body, loop=loop, context=context)
-        key = (work.command.chunk, index)
-        self._tasks[key] = task
-        task.add_done_callback(lambda ended: self._ended(ended, body, work, index))
+        self._tasks[work.command.chunk, index] = asyncio.Task(body, loop=loop, context=context)
 
-    def _ended(self, task: asyncio.Task[Any], body: Metered, work: ChunkWork, index: int) -> None:
+    def ended(self, body: Metered, error: BaseException) -> None:
+        """A body is over: it returned (and wrote down how), or was stopped before its first step."""
+        work, index = body.work, body.index
         self._tasks.pop((work.command.chunk, index), None)
         if body.busy > body.first:
             work.spend(body.busy, 1)
-        if task.cancelled():  # before its first step: the body never ran
+        if isinstance(error, asyncio.CancelledError):
             work.stop(index)
-        elif (error := task.exception()) is not None:  # a defect of ours: `run_body` lets nothing through
+        elif not isinstance(error, StopIteration):  # a defect of ours: `run_body` lets nothing through
             work.fail(index, bodies.failure_of(error, self._owner.agent), time.time())
         self._flush_if_over(work)
 

@@ -29,7 +29,7 @@ MAX_ROWS = 2_000
 #: First chunk of a task about which nothing is known.
 PROBE_ROWS = 8
 #: Async actions in flight on one worker at most, when they mostly wait.
-WINDOW_ROWS = 1_000
+WINDOW_ROWS = 4_000
 #: The same while nothing is known.
 WINDOW_PROBE_ROWS = 32
 #: Weight of the newest measurement, and what it may be at most: so many times the estimate, plus this.

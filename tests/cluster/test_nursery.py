@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import psutil
 import pytest
@@ -27,8 +29,8 @@ def ask(name: str) -> str:
     return value
 
 
-def test_workers_come_from_a_server_that_ends_with_them() -> None:
-    """Each worker's parent is the server, one that dies is replaced from there, and closing leaves neither."""
+def test_workers_come_from_a_server() -> None:
+    """Each worker's parent is the server, and one that dies is replaced from there."""
     with cluster():
         server = nursery.pid()
         first = worker_pids()
@@ -40,8 +42,25 @@ def test_workers_come_from_a_server_that_ends_with_them() -> None:
         wait_until(lambda: len(set(worker_pids()) - set(first)) == 1, "another worker")
 
         assert {psutil.Process(pid).ppid() for pid in worker_pids()} == {server}
-    assert nursery.pid() is None
-    assert not psutil.pid_exists(server)
+
+
+def test_the_server_ends_with_its_last_user() -> None:
+    """In a process of its own: other tests' clusters may share the server of this one."""
+    code = """
+import psutil
+from flyte_nb.engine import nursery
+
+nursery.enter("a")
+server = nursery.pid()
+nursery.enter("b")
+nursery.leave("a")
+assert nursery.pid() == server and psutil.pid_exists(server)
+nursery.leave("b")
+assert nursery.pid() is None and not psutil.pid_exists(server)
+nursery.enter("a")
+assert nursery.pid() not in (None, server)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_workers_have_the_environment_of_the_moment_when_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
