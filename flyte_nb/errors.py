@@ -447,3 +447,16 @@ class RunNotFoundError(_CodedUserError):
     def __init__(self, run: str) -> None:
         super().__init__(f"There is no run named '{run}' here. `flyte.runs()` lists the runs of this project.")
         self.run = run
+
+
+class TaskNotDefinedError(_CodedUserError):
+    """A run is to be repeated whose task is neither defined here nor kept."""
+
+    task = run = ""
+
+    def __init__(self, task: str, run: str, function: str = "") -> None:
+        super().__init__(
+            f"Task '{task}' of run '{run}' is not defined here, and its code was not kept. Run the cell that defines "
+            f"`{function or task.rpartition('.')[2]}` (or import its module), then try again."
+        )
+        self.task, self.run = task, run

@@ -70,10 +70,24 @@ class RunCall:
 class RerunCall:
     """`flyte.rerun`: start a new run of an earlier run's task, with its inputs, or with others for some of them.
 
+    The code is that of now: a task that was edited since runs as it is defined today. (Flyte replays the code of the
+    earlier run.) Custom context, labels and environment variables are kept, unless `with_runcontext` gives others.
+
+    Args (when called):
+        run_name: the earlier run.
+        action_name: the action that the new run consists of, with what it calls; by default the root, "a0".
+        recover: do not run again what succeeded: such actions are `recovered`, with the outputs that they had. Which action
+            is which follows from its parent, its task and the version of its code, its inputs, its group, and its number
+            among identical calls. Edited tasks, and those of which something failed below, run again.
+        force_rerun_actions: with `recover`, names of actions that run again although they succeeded. What they called
+            is recovered unless it is named too; names that the run does not have are passed over.
+        inputs: the task's inputs that are to be others than they were.
+
     Raises (when called):
-        RunNotFoundError: there is no such run here.
-        TypeError: an input is unknown, or of the wrong type.
-        NotImplementedError: for `recover=True` and for actions other than the root, which need runs that are kept on disk.
+        RunNotFoundError, ActionNotFoundError: there is no such run, or it has no such action.
+        ValueError: an input is unknown, the arguments contradict each other, or the run to recover has not ended.
+        TypeError: an input is of the wrong type.
+        TaskNotDefinedError: the task is not defined here, and its code was not kept.
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
@@ -83,20 +97,16 @@ class RerunCall:
         self,
         run_name: str,
         action_name: str = ROOT_ACTION,
-        *,
-        recover: bool = False,
+        recover: bool = False,  # noqa: FBT001, FBT002 - Flyte's signature
         force_rerun_actions: Sequence[str] | None = None,
+        allow_missing_source_outputs: bool = False,  # noqa: FBT001, FBT002 - Flyte's signature
         **inputs: Any,  # noqa: ANN401 - the task's inputs
     ) -> Run:
         """Start the new run."""
-        if recover or force_rerun_actions:
-            raise NotImplementedError(
-                f"Run {run_name} cannot be recovered: that needs the store of runs on disk. `flyte.rerun({run_name!r})` "
-                "repeats all of it, and takes what the cache holds."
-            )
-        if action_name != ROOT_ACTION:
-            raise NotImplementedError(f"Action {action_name} of run {run_name} cannot be run by itself: only {ROOT_ACTION}, the root, can.")
-        return workspace.current().rerun(run_name, inputs, **self._options)
+        del allow_missing_source_outputs  # Flyte's: here inputs are kept apart from outputs
+        force = tuple(force_rerun_actions or ())
+        space = workspace.current()
+        return space.rerun(run_name, action_name, inputs, recover=recover, force=force, options=self._options)
 
     async def aio(self, run_name: str, *args: Any, **kwargs: Any) -> Run:  # noqa: ANN401 - the task's inputs
         """The same without blocking the loop."""

@@ -13,25 +13,28 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from flyte_nb import errors, remote
+from flyte_nb import remote
 from flyte_nb.authoring import fanout
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
 from flyte_nb.core import ids
 from flyte_nb.core.current import CURRENT, Context, Frame
 from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings
-from flyte_nb.core.payloads import Item, unpack
+from flyte_nb.core.payloads import Item
+from flyte_nb.core.state import RunState
 from flyte_nb.engine import nursery
 from flyte_nb.engine.backend import Backend, ClusterFacts
 from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
 from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
+from flyte_nb.remote.rerun import Asked, prepare
 from flyte_nb.settings import CLUSTER_SETTINGS, Settings, from_environment
 from flyte_nb.store.folders import RunFolders
 from flyte_nb.store.memory import MemoryStore
@@ -40,6 +43,8 @@ from flyte_nb.store.results import MemoryResults
 from flyte_nb.views.terminal import Terminal
 
 T = TypeVar("T")
+#: To know the version of a task whose body stays in this process, values of the notebook up to this size are looked at.
+MOST_BYTES_IN_KERNEL = 4 * 1024 * 1024
 
 
 class FrontEnd(Protocol):
@@ -214,48 +219,41 @@ class Workspace:
         if not isinstance(task, Task):
             raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{task}'.")
         inputs = task.pack_inputs(args, kwargs or {})
-        return self._start(task, inputs, name or ids.run_name(os.urandom(10)), driver, custom_context, labels, max_actions, settings)
+        return self._start(task, inputs, Asked(name, driver, custom_context, labels, max_actions, settings))
 
-    def rerun(self, name: str, changes: Mapping[str, Any], **options: Any) -> Run:
-        """A new run of an earlier run's task, with its inputs where there are no others.
-
-        Raises:
-            RunNotFoundError: there is no such run here.
-            TypeError, ValueError: as of `run_task`.
-        """
-        state = self._store.get(name)
-        if state is None or name not in self._roots:
-            raise errors.RunNotFoundError(name)
-        task = self._roots[name]
-        unknown = set(changes) - set(state.root.parameters)
-        if unknown:
-            raise TypeError(f"{task.name}() got an unexpected keyword argument '{min(unknown)}'")
-        values = {name: unpack(item) for name, item in zip(state.root.parameters, state.inputs(0), strict=True)}
-        return self.run_task(task, (), {**values, **changes}, **options)
-
-    def _start(
+    def rerun(
         self,
-        task: Task[..., Any],
-        inputs: Inputs,
         name: str,
-        driver: str | None,
-        custom_context: Mapping[str, str] | None,
-        labels: Mapping[str, str] | None,
-        max_actions: int | None,
-        settings: RunSettings,
+        action: str,
+        changes: Mapping[str, Any],
+        *,
+        recover: bool = False,
+        force: Sequence[str] = (),
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> Run:
-        in_kernel = _in_kernel(task, driver)
+        """A new run of an earlier one, or of one of its actions: see `remote.rerun.prepare`; options as of `run_task`."""
+        made = prepare(name, action, changes, recover=recover, force=force, find=self._store.get, own=self._own_task)
+        return self._start(made.task, made.inputs, Asked(**options).after(made.earlier, made.origin))
+
+    def _own_task(self, state: RunState, row: int) -> Task[..., Any] | None:
+        """The task object of a run's action, if this process has it."""
+        return self._roots.get(state.name) if row == 0 else None
+
+    def _start(self, task: Task[..., Any], inputs: Inputs, asked: Asked) -> Run:
+        name, settings = asked.name or ids.run_name(os.urandom(10)), asked.settings
+        in_kernel = _in_kernel(task, asked.driver)
         request = RunRequested(
             run=name,
-            task=task.facts,
+            task=task.current_facts(MOST_BYTES_IN_KERNEL if in_kernel else None),
             blob=b"" if in_kernel else task.pickled(),
             inputs=inputs,
             in_kernel=in_kernel,
-            max_actions=max_actions or self.settings.max_actions,
-            custom_context=_context(custom_context),
-            labels=_context(labels),
+            max_actions=asked.max_actions or self.settings.max_actions,
+            custom_context=_context(asked.custom_context),
+            labels=_context(asked.labels),
             settings=settings if settings.raw_data_path else replace(settings, raw_data_path=self._folders.path_of(name)),
             cache_key=task.cache_keys(name, [inputs])[0] if task.cache.is_enabled() else "",
+            origin=asked.origin,
         )
         front = self.front  # found out before anything can print
         try:

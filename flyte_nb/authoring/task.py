@@ -25,7 +25,7 @@ from flyte_nb.authoring.outcomes import thrown_at
 from flyte_nb.authoring.schema import schema_of
 from flyte_nb.authoring.signature import Signature
 from flyte_nb.authoring.terms import Interface, TaskPolicy
-from flyte_nb.authoring.versions import CodePolicy, code_version
+from flyte_nb.authoring.versions import CodePolicy, TooLargeError, code_version
 from flyte_nb.core.caching import VersionParameters
 from flyte_nb.core.current import CURRENT, Frame
 from flyte_nb.core.events import Inputs, RunSettings, TaskFacts
@@ -301,12 +301,21 @@ class Task(Generic[P, R]):
             return self
         return self._variant(_variables={**self._variables, **dict(settings.env_vars)}, _has_surroundings=True)
 
-    def current_facts(self) -> TaskFacts:
+    def current_facts(self, most_bytes: int | None = None) -> TaskFacts:
         """The facts, with the version of the code as it is now.
 
         A pickled task brings its version along: a worker does not see what the notebook sees.
+
+        Args:
+            most_bytes: if the code uses a value that takes more, this version is taken for another one each time.
         """
-        return self.facts if self.facts.version else replace(self.facts, version=code_version(self.func))
+        if self.facts.version:
+            return self.facts
+        try:
+            version = code_version(self.func, most_bytes)
+        except TooLargeError:
+            version = f"once-{secrets.token_hex(8)}"
+        return replace(self.facts, version=version)
 
     def cache_keys(self, run: str, inputs: Sequence[Inputs]) -> list[str]:
         """What results of these calls are kept under: task, interface, version of the code, inputs.

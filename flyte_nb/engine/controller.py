@@ -145,9 +145,10 @@ class Controller:
             self.desk.order(RefuseRun(stimulus.run, f"a run named {stimulus.run!r} is in progress"))
             return
         asked = stimulus
-        settings = (asked.custom_context, asked.labels, asked.settings, asked.source, asked.relation)
+        origin = asked.origin
+        settings = (asked.custom_context, asked.labels, asked.settings, origin.source, origin.relation)
         started = RunStarted(asked.run, asked.task, asked.inputs, now, *settings)
-        run = RunRecord(RunState(started), max_actions=asked.max_actions, in_kernel=asked.in_kernel, recovery=asked.recovery)
+        run = RunRecord(RunState(started), max_actions=asked.max_actions, in_kernel=asked.in_kernel, recovery=origin.recovery)
         self.desk.order(RecordEvent(started))
         self.runs[stimulus.run] = control = RunControl(run, self.desk)
         control.start(stimulus.blob, stimulus.cache_key, now)

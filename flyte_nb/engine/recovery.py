@@ -32,7 +32,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.events import Inputs, Relation, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.names import hash_of_inputs, identity
 from flyte_nb.core.payloads import Item
@@ -226,6 +226,18 @@ class Recovery:
             self._steps.pop(row, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run comes from: the earlier run that it repeats, how, and what it takes over."""
+
+    source: str = ""
+    relation: Relation = ""
+    recovery: Recovery | None = None
+
+
+NO_ORIGIN = Origin()
+
+
 def _inputs_hash(state: RunState) -> str:
     return hash_of_inputs(state.inputs(0), state.root.cache.ignored)
 
@@ -259,4 +271,4 @@ def _kept(state: RunState, step: int) -> KeptStep | None:
     return KeptStep(task, state.group_of(step), state.inputs(step), result)
 
 
-__all__ = ["KeptStep", "Recovered", "Recovery"]
+__all__ = ["NO_ORIGIN", "KeptStep", "Origin", "Recovered", "Recovery"]

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flyte_nb.core.current import Context, Step
-from flyte_nb.core.events import NO_SETTINGS, Inputs, Relation, RunSettings, TaskFacts
+from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item
-from flyte_nb.engine.recovery import Recovery
+from flyte_nb.engine.recovery import NO_ORIGIN, Origin
 
 KERNEL = "kernel"
 
@@ -25,7 +25,7 @@ KERNEL = "kernel"
 class RunRequested:
     """Somebody wants a run; `blob` is the pickled task, `in_kernel` says where the root's body runs.
 
-    `source` and `relation` say which earlier run it repeats and how, `recovery` what it takes over of it.
+    `origin` says which earlier run it repeats, and what it takes over of it.
     """
 
     run: str
@@ -38,9 +38,7 @@ class RunRequested:
     labels: Context = ()
     settings: RunSettings = NO_SETTINGS
     cache_key: str = ""
-    source: str = ""
-    relation: Relation = ""
-    recovery: Recovery | None = None
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Must not know: what a handle can do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -52,6 +52,10 @@ class Home(Protocol):
 
     def frame(self, run: Any, kind: str) -> Any:  # noqa: ANN401 - a pandas.DataFrame, which this module does not import
         """A run's "actions" or "results"."""
+        ...
+
+    def rerun(self, name: str, action: str, changes: Mapping[str, Any], *, recover: bool, force: Sequence[str]) -> Any:  # noqa: ANN401 - a Run
+        """Start a new run of an action of an earlier one."""
         ...
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - a Run or None

@@ -8,11 +8,12 @@ Must not know: how actions are executed; how things look (views are handed in by
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flyte_nb import errors
+from flyte_nb.core.ids import ROOT_ACTION
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary, summarise
@@ -137,6 +138,25 @@ class Run:
     def abort(self, reason: str = "aborted by the user") -> None:
         """Stop the run and all its actions; returns at once."""
         self.home.abort(self.name, 0, reason)
+
+    @with_aio
+    def rerun(
+        self,
+        /,
+        action_name: str = ROOT_ACTION,
+        *,
+        recover: bool = False,
+        force_rerun_actions: Sequence[str] | None = None,
+        **inputs: Any,  # noqa: ANN401 - the task's inputs
+    ) -> Run:
+        """Start it again, as a new run: see `flyte_nb.rerun`."""
+        run: Run = self.home.rerun(self.name, action_name, inputs, recover=recover, force=force_rerun_actions or ())
+        return run
+
+    @property
+    def relation(self) -> str:
+        """Which run it repeats, and how: "recover of r1", "rerun of r1"; empty if it repeats none."""
+        return f"{self.state.relation} of {self.state.source}" if self.state.source else ""
 
     @property
     def root(self) -> Action:

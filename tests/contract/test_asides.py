@@ -197,10 +197,8 @@ def test_a_run_is_repeated_with_other_inputs() -> None:
     again = finished(flyte.rerun("repeated", y=10))
 
     assert (first.outputs()[0], again.outputs()[0], again.inputs(), again.name != "repeated") == (3, 11, {"x": 1, "y": 10}, True)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+    with pytest.raises(ValueError, match=r"Unknown input\(s\) \['z'\] for repeated/a0. Known inputs: x, y."):
         flyte.rerun("repeated", z=1)
-    with pytest.raises(NotImplementedError, match="recover"):
-        flyte.rerun("repeated", recover=True)
     with pytest.raises(flyte.errors.RunNotFoundError):
         flyte.rerun("no such run")
 

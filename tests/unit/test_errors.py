@@ -201,6 +201,7 @@ def test_what_the_engine_raises_keeps_its_class(kind: str, code: str, expected: 
         ),
         (errors.ClusterLostError("r1", "tls://host:1"), ["r1", "tls://host:1", "recover=True"]),
         (errors.RunNotFoundError("r1"), ["r1", "flyte.runs()"]),
+        (errors.TaskNotDefinedError("etl.main", "r1"), ["etl.main", "r1", "Run the cell that defines `main`"]),
     ],
 )
 def test_our_messages_say_what_where_and_what_to_do(error: errors.BaseRuntimeError, words: list[str]) -> None:

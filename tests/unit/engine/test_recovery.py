@@ -14,7 +14,7 @@ from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.engine.commands import AnswerOutputs, Command, SendChunk
-from flyte_nb.engine.recovery import Recovery
+from flyte_nb.engine.recovery import Origin, Recovery
 from flyte_nb.engine.stimuli import KERNEL, Called, ConditionAnswered, RunRequested, StepEnded, StepReplayed, TaskOffered
 from tests.fakes.bench import LEAF, ROOT, USER_ERROR, Bench, chunk_ids, chunks, task
 
@@ -38,7 +38,8 @@ def recover(
 ) -> list[Command]:
     """Ask for a run that recovers others."""
     recovery = Recovery([bench.state(source) for source in sources], force)
-    request = RunRequested(name, root, b"", (inputs,), in_kernel=True, max_actions=1_000, recovery=recovery, source=sources[0])
+    origin = Origin(sources[0], "recover", recovery)
+    request = RunRequested(name, root, b"", (inputs,), in_kernel=True, max_actions=1_000, origin=origin)
     orders = bench.send(request)
     if bench.phase(0, name) is ActionPhase.QUEUED:
         bench.begin(bench.driver)
