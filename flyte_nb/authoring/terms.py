@@ -29,9 +29,8 @@ class TaskPolicy:
 
     @property
     def concurrency(self) -> int:
-        """Most actions that may run at once on one worker; 0 is no limit."""
-        reusable = self.reusable
-        return reusable.concurrency if reusable is not None and reusable.concurrency > 1 else 0
+        """Most async actions of a task that may run at once on one worker; 0 is no limit."""
+        return self.reusable.concurrency if self.reusable is not None else 0
 
     def cache_facts(self, parameters: tuple[str, ...]) -> CacheFacts:
         """How results are reused, for a task with these parameters."""

@@ -197,7 +197,7 @@ class ReusePolicy:
     Attributes:
         replicas: How many, or (min, max).
         idle_ttl: How long an idle environment is kept; an int counts seconds.
-        concurrency: How many async actions one worker runs at a time.
+        concurrency: How many async actions of a task one worker runs at a time. (Without a policy, thousands.)
         scaledown_ttl: How long an idle replica is kept; an int counts seconds.
         scope: Shared by all runs ("global") or not ("run").
     """
