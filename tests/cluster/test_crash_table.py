@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import flyte_nb as flyte
 from flyte_nb.remote import Action, Run
-from tests.cluster.conftest import wait_for_workers, worker_pids
+from tests.cluster.conftest import wait_for_workers, wait_until, worker_pids
 from tests.cluster.crash_table import (
     GRACE_SECONDS,
     MEMORY_LIMIT,
@@ -68,20 +69,20 @@ async def triple(value: int) -> int:
 
 
 # ---------------------------------------------------------------------------------------------- what dies, by place
-@env.task(timeout=TIMEOUT_SECONDS)
+@env.task
 def reads(value: object) -> str:
     """Dies while its input is read."""
     return str(value)
 
 
-@env.task(timeout=TIMEOUT_SECONDS)
+@env.task
 def dies(how: How) -> str:
     """Dies in its body."""
     perish(how)
     return "well"
 
 
-@env.task(timeout=TIMEOUT_SECONDS)
+@env.task
 async def dies_async(how: How) -> str:
     """Dies in its body, on a loop."""
     await asyncio.sleep(0.01)
@@ -89,7 +90,7 @@ async def dies_async(how: How) -> str:
     return "well"
 
 
-@env.task(timeout=TIMEOUT_SECONDS)
+@env.task
 def returns(how: How) -> object:
     """Dies while its output is written."""
     return DiesWhenPickled(how)
@@ -103,22 +104,28 @@ def is_done(how: How) -> str:
 
 
 @env.task
-def child(ledger: str, number: int, seconds: float) -> str:
-    """Writes down that it runs, and where."""
+def child(ledger: str, number: int) -> str:
+    """Writes down that it runs, and where; goes on for as long as the driver that dies is there."""
     with Path(ledger).open("a") as file:
         file.write(f"{number} {os.getpid()}\n")
-    time.sleep(seconds)
+    while (driver := driver_of(ledger)) and psutil.pid_exists(driver):
+        time.sleep(0.01)
     return "well"
 
 
 @env.task
 def waits(how: How, ledger: str) -> str:
     """A driver on a worker that dies, the first time, while a child runs beside it and one on the other worker."""
-    driver = Path(ledger + ".driver")
-    if not driver.exists():
-        driver.write_text(str(os.getpid()))
+    if not driver_of(ledger):
+        Path(ledger + ".driver").write_text(str(os.getpid()))
         threading.Thread(target=perish_beside, args=(how, ledger)).start()
-    return str(next(result for result in list(flyte.map(partial(child, ledger, seconds=0.8), [0, 1]))))
+    return str(next(result for result in list(flyte.map(partial(child, ledger), [0, 1]))))
+
+
+def driver_of(ledger: str) -> int:
+    """Process id of the driver that dies while it waits; 0 if there is none."""
+    path = Path(ledger + ".driver")
+    return int(path.read_text()) if path.exists() else 0
 
 
 def perish_beside(how: How, ledger: str) -> None:
@@ -133,27 +140,32 @@ def places(ledger: str) -> list[list[str]]:
     return [line.split() for line in Path(ledger).read_text().splitlines()] if Path(ledger).exists() else []
 
 
-@env.task(timeout=TIMEOUT_SECONDS)
+@env.task
 def drives(how: How, ledger: str) -> str:
     """A driver on a worker that dies between its children."""
-    child(ledger, 0, 0.0)
+    child(ledger, 0)
     perish(how)
-    return str(child(ledger, 1, 0.01))
+    return str(child(ledger, 1))
 
 
 def call(row: Row, ledger: str) -> Any:
     """The call that a row is about."""
     calls = {
         "before it starts": lambda: dies_not.aio(row.how),
-        "unpickling its input": lambda: reads.aio(DiesWhenUnpickled(row.how)),
-        "in a sync body": lambda: dies.aio(row.how),
-        "in an async body": lambda: dies_async(row.how),
-        "pickling its output": lambda: returns.aio(row.how),
+        "unpickling its input": lambda: limited(reads, row).aio(DiesWhenUnpickled(row.how)),
+        "in a sync body": lambda: limited(dies, row).aio(row.how),
+        "in an async body": lambda: limited(dies_async, row)(row.how),
+        "pickling its output": lambda: limited(returns, row).aio(row.how),
         "after its result": lambda: is_done.aio(row.how),
         "while it waits for a child": lambda: waits.aio(row.how, ledger),
-        "between its children": lambda: drives.aio(row.how, ledger),
+        "between its children": lambda: limited(drives, row).aio(row.how, ledger),
     }
     return calls[row.where]()
+
+
+def limited(task: flyte.Task[..., Any], row: Row) -> flyte.Task[..., Any]:
+    """The task with a time limit, if it is to hang."""
+    return task.override(timeout=TIMEOUT_SECONDS) if row.how == "hang" else task
 
 
 @env.task
@@ -162,21 +174,40 @@ def dies_not(how: How) -> str:
     return "well" if how else ""
 
 
+@env.task
+def holds(ledger: str, number: int) -> None:
+    """Keeps a slot until it may go on, so that what is called after it stays queued."""
+    Path(f"{ledger}.held{number}").touch()
+    while not Path(ledger + ".go").exists():
+        time.sleep(0.01)
+
+
 # ---------------------------------------------------------------------------------------------- the rows
 async def among_neighbours(row: Row, ledger: str) -> tuple[object, list[object]]:
     """The call of a row, in the middle of others."""
-    if row.where == "before it starts":
+    held = await all_slots_held(ledger) if row.where == "before it starts" else []
+    calls = [*(triple(value) for value in range(NEIGHBOURS)), call(row, ledger), *(double.aio(value) for value in range(NEIGHBOURS))]
+    waiting = asyncio.gather(*calls, return_exceptions=True)
+    if held:
+        await asyncio.sleep(0)  # the calls are on their way
         for pid in worker_pids():
             os.kill(pid, signal.SIGKILL)
-    first = [triple(value) for value in range(NEIGHBOURS)]
-    dying = call(row, ledger)
-    results = await asyncio.gather(*first, dying, *(double.aio(value) for value in range(NEIGHBOURS)), return_exceptions=True)
+        Path(ledger + ".go").touch()  # noqa: ASYNC240 - an empty file
+        await asyncio.gather(*held)
+    results = await waiting
     return results.pop(NEIGHBOURS), results
+
+
+async def all_slots_held(ledger: str) -> list[asyncio.Task[None]]:
+    """One action in each slot, until it may go on."""
+    held = [asyncio.create_task(holds.aio(ledger, number)) for number in range(2)]
+    await asyncio.to_thread(wait_until, lambda: all(Path(f"{ledger}.held{number}").exists() for number in range(2)), "held slots")
+    return held
 
 
 def the_one_that_dies(run: Run) -> Action:
     """The action that a row is about."""
-    return next(action for action in run.root.children if action.short_name not in {"double", "triple"})
+    return next(action for action in run.root.children if action.short_name not in {"double", "triple", "holds"})
 
 
 @pytest.mark.parametrize("row", PARAMETERS)
@@ -196,7 +227,7 @@ def test_it_ends_as_the_table_says(row: Row, tmp_path: Path) -> None:
     (caught, others), dead = seen[0], the_one_that_dies(run)
 
     assert others == [3 * value for value in range(NEIGHBOURS)] + [2 * value for value in range(NEIGHBOURS)]
-    failure = run.state.failures.get(run.state.children[0][0].start + NEIGHBOURS)
+    failure = run.state.failures.get(run.state.row_of(dead.name) or 0)
     told = (failure.kind, failure.code) if failure is not None else ("", "")
     assert (dead.phase.value, told) == (row.phase, (row.kind, row.code))
     assert row.attempts <= dead.attempts <= row.most_attempts
@@ -210,7 +241,5 @@ def test_it_ends_as_the_table_says(row: Row, tmp_path: Path) -> None:
 
 def starts_elsewhere(ledger: str) -> Counter[str]:
     """How often each child was started that was not on the worker of its driver when that died."""
-    driver = Path(ledger + ".driver")
-    own = driver.read_text() if driver.exists() else ""
-    beside = {number for number, pid in places(ledger) if pid == own}
+    beside = {number for number, pid in places(ledger) if pid == str(driver_of(ledger))}
     return Counter(number for number, _pid in places(ledger) if number not in beside)

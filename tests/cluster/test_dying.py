@@ -126,17 +126,20 @@ def test_a_time_limit_ends_the_worker_of_a_body_that_does_not_stop(space: Worksp
 
 
 # ------------------------------------------------------------------ workers that die
-def test_a_worker_that_is_killed_costs_no_result(space: Workspace) -> None:
+def test_a_worker_that_is_killed_costs_no_result(space: Workspace, tmp_path: Path) -> None:
     """Its actions run elsewhere; each result is right, and nobody is tried without bound."""
+    gate = tmp_path / "gate"
 
     @env.task
     async def work(x: int) -> int:
-        await asyncio.sleep(0.3)
+        while not gate.exists():  # noqa: ASYNC110 - a file tells it, across processes
+            await asyncio.sleep(0.02)
         return x + 1
 
     @env.task
     def work_sync(x: int) -> int:
-        time.sleep(0.1)
+        while not gate.exists():
+            time.sleep(0.02)
         return x + 1
 
     @env.task
@@ -144,14 +147,14 @@ def test_a_worker_that_is_killed_costs_no_result(space: Workspace) -> None:
         return sum(await asyncio.gather(*(work(i) for i in range(n)), *(work_sync.aio(i) for i in range(n // 10))))
 
     run = flyte.run(main, 200)
-    while phases(run).get("running", 0) < 10:
-        time.sleep(0.02)
-    victim = next(iter(workers_of(space).values())).pid
-    os.kill(victim, signal.SIGKILL)
+    victim = next(iter(workers_of(space).values()))
+    wait_until(lambda: victim.name in {run.action(row).worker for row in range(1, run.state.count)})
+    os.kill(victim.pid, signal.SIGKILL)
+    wait_until(lambda: any(record.ending == "lost" for records in list(run.state.past.values()) for record in records))
+    gate.touch()
 
     assert output(run) == sum(i + 1 for i in range(200)) + sum(i + 1 for i in range(20))
     assert max(run.state.attempts) <= 3
-    assert any(record.ending == "lost" for records in run.state.past.values() for record in records)
 
 
 @pytest.mark.parametrize("is_async", [True, False], ids=["async", "sync"])

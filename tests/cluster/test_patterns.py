@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import flyte_nb as flyte
-from flyte_nb import errors, workspace
+from flyte_nb import errors
 from flyte_nb.remote import Run
 
-WORKERS = 2
+pytestmark = pytest.mark.usefixtures("embedded")
 
 env = flyte.TaskEnvironment("patterns")
 
@@ -43,18 +42,6 @@ async def linger(user: int) -> int:
     """A step that goes on until it is told to stop."""
     await asyncio.sleep(3600)
     return user
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cluster() -> Iterator[None]:
-    """Start the embedded cluster once for these tests."""
-    home = workspace.current()
-    before = home.settings
-    home.configure(workers=WORKERS, cluster=None)
-    home.start_cluster()
-    yield
-    home.close_cluster()
-    home.settings = before
 
 
 def ended(driver: flyte.Task[..., Any], *inputs: object) -> Run:
