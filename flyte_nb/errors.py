@@ -103,7 +103,20 @@ class _CodedUserError(RuntimeUserError):
 
 
 class OOMError(RuntimeUserError):
-    """The task ran out of memory."""
+    """The task ran out of memory.
+
+    Args:
+        code, message, worker: as in Flyte.
+        rss_bytes: What its worker had in use when it was ended; 0 where nobody has seen it.
+        limit_bytes: How much the worker may have in use.
+    """
+
+    rss_bytes = limit_bytes = 0
+
+    def __init__(self, code: str, message: str, worker: str | None = None, *, rss_bytes: int = 0, limit_bytes: int = 0) -> None:
+        super().__init__(code, message, worker)
+        if limit_bytes:
+            self.rss_bytes, self.limit_bytes = rss_bytes, limit_bytes
 
 
 class TaskInterruptedError(RuntimeUserError):
@@ -298,6 +311,18 @@ def _because(reason: str) -> str:
     return f" ({reason.strip().rstrip('.')})" if reason.strip() else ""
 
 
+def _what_ends_a_process(reason: str) -> str:
+    """What to look for, by what is known of the end of a worker's process."""
+    if "exit code" in reason:
+        return "Something in it ends the process: os._exit, or a library that does that. Raise an error instead."
+    if any(signal in reason for signal in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")):
+        return "Compiled code that it calls crashes: run the task's function in a plain Python process with `-X faulthandler` to see where."
+    return (
+        "Something in it ends the process, and too little memory is the usual cause: give each worker more, run fewer actions at once, "
+        "or pass smaller pieces."
+    )
+
+
 class NotSerializableError(RuntimeUserError):
     """A value cannot travel between the notebook and the workers.
 
@@ -353,14 +378,22 @@ class ActionLimitError(RuntimeUserError):
     def __init__(self, run: str, limit: int) -> None:
         super().__init__(
             "ActionLimitError",
-            f"Run '{run}' reached its limit of {limit:,} actions; further calls are refused. If they are meant, raise the "
-            f"limit with `max_actions=` or let each action work on a batch of items; if not, look for a loop without end.",
+            f"Run '{run}' reached its limit of {limit:,} actions; further calls are refused. If they are meant, raise the limit "
+            f"(flyte.init(max_actions=...), with_runcontext(max_actions=...)) or let each action work on a batch of items; if not, "
+            f"look for a loop without end.",
         )
         self.run, self.limit = run, limit
 
 
 class WorkerImportError(RuntimeUserError):
-    """A worker cannot import a module that a task needs."""
+    """A worker cannot import a module that a task needs.
+
+    Args:
+        module: The module.
+        task: The full name of the task.
+        worker: The worker.
+        reason: What Python said.
+    """
 
     module = task = ""
 
@@ -383,22 +416,21 @@ class WorkerLostError(RuntimeSystemError):
         run: The name of its run.
         attempts: How many of its attempts were lost in this way.
         worker: The last worker.
-        reason: What is known of the cause, such as "killed by signal 9".
+        reason: What is known of the last one's end, such as "its process was killed by signal 9 (SIGKILL)".
     """
 
-    action, run, attempts = "", "", 1
+    action, run, attempts, reason = "", "", 1, ""
 
     def __init__(self, action: str, run: str, *, attempts: int = 1, worker: str | None = None, reason: str = "") -> None:
-        lastly = f", lastly '{worker}'" if worker else ""
+        lastly = f", lastly worker '{worker}'" if worker else ""
         times = "once" if attempts == 1 else f"{attempts} times"
         super().__init__(
             "WorkerLostError",
-            f"Action '{action}' of run '{run}' lost its worker {times}{lastly}{_because(reason)}. "
-            f"Too little memory is the usual cause: give the workers more, run fewer actions at once, "
-            f"or pass smaller pieces.",
+            f"Action '{action}' of run '{run}' lost its worker {times}{lastly}{_because(reason)}, and is not tried again. "
+            f"{_what_ends_a_process(reason)}",
             worker,
         )
-        self.action, self.run, self.attempts = action, run, attempts
+        self.action, self.run, self.attempts, self.reason = action, run, attempts, reason
 
 
 class ClusterLostError(RuntimeSystemError):
@@ -410,7 +442,8 @@ class ClusterLostError(RuntimeSystemError):
         super().__init__(
             "ClusterLostError",
             f"The cluster{f' at {cluster}' if cluster else ''} went away while run '{run}' was running{_because(reason)}. "
-            f'Start it again; then `flyte.rerun("{run}", recover=True)` repeats only what is missing.',
+            f'When it is there again, `flyte.rerun("{run}", recover=True)` repeats only what is missing; an embedded one is '
+            f"started anew.",
         )
         self.run, self.cluster = run, cluster
 

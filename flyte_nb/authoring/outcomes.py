@@ -23,7 +23,11 @@ _CANCELLED = f"{asyncio.CancelledError.__module__}.{asyncio.CancelledError.__qua
 def error_of(failure: Failure, where: Whereabouts | None) -> errors.BaseRuntimeError:
     """The exception that the caller of a failed action sees."""
     error = from_code(failure.kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name)
-    error.__cause__ = cause_of(failure)
+    cause = cause_of(failure)
+    if not failure.type_name and type(cause) is type(error):  # an error of ours: what it knows beyond its message
+        vars(error).update({**vars(cause), "worker": error.worker})
+    else:
+        error.__cause__ = cause
     if where is not None and where[1]:
         run, action, task, path, inputs = where
         worker = f" on worker {failure.worker}" if failure.worker not in {"", "kernel"} else ""

@@ -1,15 +1,19 @@
 """Decides what is kept of an attempt that did not succeed: the recorded reason, as plain text and facts.
 
 A `Failure` crosses process borders, is stored and is shown; it therefore holds text, never live objects.
-The pickled exception is an extra that may be missing (not every exception can be pickled).
+The pickled exception is an extra that may be missing (not every exception can be pickled). An error of our own, which
+no body raised, has it where it has facts beyond its message: `OOMError.rss_bytes`, say.
 
 Must not know: how the failure is turned back into the exception that a parent sees (`authoring.codes.from_code`).
 """
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from typing import Literal
+
+from flyte_nb import errors
 
 FailureKind = Literal["user", "system", "timeout"]
 
@@ -49,9 +53,18 @@ class Failure:
         return f"{self.code}: {lines[0]}" if lines else self.code
 
 
-def aborted(reason: str, action: str = "The action") -> Failure:
+def of_ours(error: errors.BaseRuntimeError, *, retryable: bool = False) -> Failure:
+    """The failure of an attempt that the engine itself fails, with an error that its caller gets as it is."""
+    kind: FailureKind = "system" if error.kind == "system" else "user"
+    if isinstance(error, errors.TaskTimeoutError):
+        kind = "timeout"
+    facts = vars(error).keys() - {"code", "kind", "worker"}
+    pickled = pickle.dumps(error, 5) if facts else None
+    return Failure(kind, error.code, str(error), pickled=pickled, worker=error.worker or "", retryable=retryable)
+
+
+def aborted(reason: str, run: str, action: str = "The action") -> Failure:
     """What is told of an action that was stopped."""
-    message = f"{action} was aborted: {reason}."
     if reason.startswith(CLUSTER_LOST):
-        return Failure("system", "ClusterLostError", message, retryable=False)
-    return Failure("user", "ActionAbortedError", message, retryable=False)
+        return of_ours(errors.ClusterLostError(run, reason=reason.removeprefix(CLUSTER_LOST).lstrip(": ")))
+    return of_ours(errors.ActionAbortedError(f"{action} was aborted: {reason}."))

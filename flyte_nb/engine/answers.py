@@ -9,8 +9,9 @@ import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
 
+from flyte_nb import errors
 from flyte_nb.core.events import Rows
-from flyte_nb.core.failure import Failure, aborted
+from flyte_nb.core.failure import Failure, aborted, of_ours
 from flyte_nb.core.payloads import Blob, Item
 from flyte_nb.engine.commands import AnswerFailure, AnswerOutputs
 from flyte_nb.engine.records import Chunk, RunRecord
@@ -26,29 +27,22 @@ def blob_digest(blob: bytes) -> str:
     return hashlib.blake2b(blob, digest_size=12).hexdigest()
 
 
-def aborted_failure(reason: str) -> Failure:
+def aborted_failure(reason: str, run: str) -> Failure:
     """The failure of an action that was stopped."""
-    return aborted(reason)
+    return aborted(reason, run)
 
 
 def timeout_failure(seconds: float) -> Failure:
     """The failure of an attempt that ran for too long."""
-    return Failure(
-        "timeout",
-        RUNTIME_CODE,
-        f"The attempt ran for longer than its limit of {seconds:g} s and was stopped. Raise the task's timeout= or make the work smaller.",
+    text = (
+        f"The attempt ran for longer than its limit of {seconds:g} s and was stopped. Raise the task's timeout= or make the work smaller."
     )
+    return of_ours(errors.MaxRuntimeExceededError(text), retryable=True)
 
 
 def too_many_failure(run: str, limit: int) -> Failure:
     """The failure of a call that would exceed the run's limit on actions."""
-    return Failure(
-        "user",
-        "ActionLimitError",
-        f"Run {run} would exceed its limit of {limit:,} actions. If this is no runaway loop, raise the limit with "
-        f"flyte.init(max_actions=...) or with_runcontext(max_actions=...), or let one action handle a batch of items.",
-        retryable=False,
-    )
+    return of_ours(errors.ActionLimitError(run, limit))
 
 
 def unknown_task_failure(key: str) -> Failure:

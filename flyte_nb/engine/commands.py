@@ -18,11 +18,12 @@ from flyte_nb.core.payloads import Item
 
 @dataclass(frozen=True, slots=True)
 class SendTask:
-    """Make a task known at a place; `digest` names this very blob."""
+    """Make a task known at a place; `digest` names this very blob, `task` is the task's name."""
 
     place: str
     digest: str
     blob: bytes
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True)

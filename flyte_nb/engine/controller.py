@@ -176,7 +176,7 @@ class Controller:
         if control is not None:
             control.called(stimulus, now)
         else:
-            self.desk.order_all(answers.refuse(stimulus, answers.aborted_failure("the run has ended")))
+            self.desk.order_all(answers.refuse(stimulus, answers.aborted_failure("the run has ended", stimulus.run)))
 
     def _calls_cancelled(self, stimulus: CallsCancelled, now: float) -> None:
         for control in list(self.runs.values()):

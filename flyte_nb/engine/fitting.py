@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from flyte_nb.core.failure import Failure
+from flyte_nb import errors
+from flyte_nb.core.failure import Failure, of_ours
 from flyte_nb.core.resources import Resources
 
 
@@ -80,13 +81,8 @@ def too_large_failure(task: str, need: Need, capacities: list[Capacity], *, ours
         ours: whether the workers can be made larger by `flyte.init`.
     """
     largest = max(capacities, key=lambda each: (each.gpus >= need.gpus, each.slots, each.memory))
-    return Failure(
-        "user",
-        "ResourcesUnavailableError",
-        f"Task {task} asks for {need.text()}, and no worker can take that: the largest of {len(capacities)} has {largest.text()}. "
-        + _remedy(need, largest, ours=ours),
-        retryable=False,
-    )
+    text = f"Task {task} asks for {need.text()}, and no worker can take that: the largest of {len(capacities)} has {largest.text()}. "
+    return of_ours(errors.ResourcesUnavailableError(text + _remedy(need, largest, ours=ours)))
 
 
 def _remedy(need: Need, largest: Capacity, *, ours: bool) -> str:

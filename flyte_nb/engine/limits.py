@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from flyte_nb.core.failure import Failure
+from flyte_nb import errors
+from flyte_nb.core.failure import Failure, of_ours
 from flyte_nb.core.phases import CODE, TERMINAL_CODES, ActionPhase
 from flyte_nb.engine.desk import Desk
 from flyte_nb.engine.records import RunRecord
@@ -71,20 +72,17 @@ class Limits:
 
 def queue_failure(seconds: float) -> Failure:
     """The failure of an attempt that waited too long for its start."""
-    return Failure(
-        "timeout",
-        "MaxQueuedTimeExceededError",
+    text = (
         f"The attempt was queued for longer than its limit of {seconds:g} s. Raise Timeout(max_queued_time=...), add workers, "
-        "or call fewer actions at once.",
+        "or call fewer actions at once."
     )
+    return of_ours(errors.MaxQueuedTimeExceededError(text), retryable=True)
 
 
 def deadline_failure(seconds: float) -> Failure:
     """The failure of an action whose attempts took too long together."""
-    return Failure(
-        "timeout",
-        "DeadlineExceededError",
+    text = (
         f"The action did not end within its deadline of {seconds:g} s, all attempts and waits together. "
-        "Raise Timeout(deadline=...) or make the work smaller.",
-        retryable=False,
+        "Raise Timeout(deadline=...) or make the work smaller."
     )
+    return of_ours(errors.DeadlineExceededError(text))

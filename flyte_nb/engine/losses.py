@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flyte_nb.core.failure import Failure
+from flyte_nb import errors
+from flyte_nb.core.failure import Failure, of_ours
 from flyte_nb.engine.records import AgentRecord, RunRecord
 
 #: How often an action may lose its worker before it fails, unless it is set.
@@ -136,25 +137,16 @@ def memory_text(rss: int, limit: int) -> str:
     return f"{rss / 2**20:,.0f} MiB of {limit / 2**20:,.0f} MiB"
 
 
-def lost_failure(worker: str, reason: str, losses: int) -> Failure:
+def lost_failure(run: RunRecord, row: int, worker: str, reason: str) -> Failure:
     """The failure of an action whose workers kept dying."""
-    times = "once" if losses == 1 else f"{losses} times"
-    return Failure(
-        "system",
-        "WorkerLostError",
-        f"The worker that ran this action was lost {times}, last {worker}: {reason}. Something in the action ends its process, or "
-        "takes more memory than the machine has: run it alone to see, or give it fewer data.",
-        worker=worker,
-        retryable=False,
-    )
+    state = run.state
+    return of_ours(errors.WorkerLostError(state.action_name(row), state.name, attempts=count(run, row), worker=worker, reason=reason))
 
 
 def oom_failure(worker: str, rss: int, limit: int) -> Failure:
     """The failure of an attempt that took more memory than its worker may."""
-    return Failure(
-        "user",
-        "OOMError",
+    text = (
         f"The action used up the memory of worker {worker}, which was ended at {memory_text(rss, limit)}. Give each worker more "
-        "(flyte.init(memory_limit=..., workers=...)), let the task ask for it (Resources(memory=...)), or pass smaller pieces.",
-        worker=worker,
+        "(flyte.init(memory_limit=..., workers=...)), let the task ask for it (Resources(memory=...)), or pass smaller pieces."
     )
+    return of_ours(errors.OOMError("OOMError", text, worker, rss_bytes=rss, limit_bytes=limit), retryable=True)

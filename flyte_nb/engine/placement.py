@@ -224,7 +224,7 @@ class Placement:
         task = run.tasks[state.tasks[lane.task].key]
         if task.digest not in agent.digests:
             agent.digests.add(task.digest)
-            commands.append(SendTask(agent.agent, task.digest, task.blob))
+            commands.append(SendTask(agent.agent, task.digest, task.blob, state.tasks[lane.task].name))
         commands.append(self._chunk_command(chunk, lane, run, task.digest))
 
     def _chunk_command(self, chunk: Chunk, lane: Lane, run: RunRecord, digest: str) -> SendChunk:

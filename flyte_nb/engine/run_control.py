@@ -115,7 +115,7 @@ class RunControl:
         if phase in {ActionPhase.SUCCEEDED, ActionPhase.RECOVERED}:
             self.desk.order_all(answers.outputs(run, [row], [state.output(row)]))
         elif phase is ActionPhase.ABORTED:
-            self.desk.order_all(answers.failure(run, row, answers.aborted_failure(state.abort_reason(row))))
+            self.desk.order_all(answers.failure(run, row, answers.aborted_failure(state.abort_reason(row), state.name)))
         elif phase.is_terminal:
             self.desk.order_all(answers.failure(run, row, state.failures[row]))
 
@@ -144,7 +144,7 @@ class RunControl:
         """Why these calls cannot become actions, or None."""
         if call.parent >= self.state.count or self.run.tokens[call.parent] != call.token or call.parent in self.run.stopping:
             reason = self.run.stopping.get(call.parent, "its action has ended")
-            return answers.aborted_failure(reason)
+            return answers.aborted_failure(reason, self.state.name)
         return None if call.task_key in self.run.tasks else answers.unknown_task_failure(call.task_key)
 
     def _record(self, event: Event) -> None:
@@ -376,7 +376,7 @@ class RunControl:
             if lost.rss_bytes:
                 failure = losses.oom_failure(worker, lost.rss_bytes, lost.limit_bytes)
             else:
-                failure = losses.lost_failure(worker, lost.reason, losses.count(self.run, row))
+                failure = losses.lost_failure(self.run, row, worker, lost.reason)
             self._fail(row, failure, 0.0, now, now)
         resting = (*verdict.apart, *verdict.alone)
 
@@ -482,6 +482,7 @@ class RunControl:
         rows = [row for row in rows if row not in late and self.state.phases[row] not in TERMINAL_CODES]
         for reason, members in answers.by_reason(self.run, rows):
             self._record(ActionsAborted(self.state.name, members, reason, now))
+            failure = answers.aborted_failure(reason, self.state.name)
             for row in members:
-                self.desk.order_all(answers.failure(self.run, row, answers.aborted_failure(reason)))
+                self.desk.order_all(answers.failure(self.run, row, failure))
             self._ended(members, now)

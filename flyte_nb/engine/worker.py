@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flyte_nb.core.current import Frame, RunnableTask
-from flyte_nb.core.failure import Failure
+from flyte_nb.core.failure import Failure, of_ours
 from flyte_nb.core.payloads import Blob, Item, unpack
 from flyte_nb.engine import bodies
 from flyte_nb.engine.async_host import AsyncHost
@@ -41,6 +41,7 @@ from flyte_nb.engine.commands import (
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.stimuli import SlotYielded, Stimulus
 from flyte_nb.engine.work import ChunkWork
+from flyte_nb.errors import WorkerImportError
 
 #: How often what long chunks have done is reported.
 FLUSH_SECONDS = 0.02
@@ -84,7 +85,7 @@ class Agent:
         self._capture = capture
         self._store = store
         self._most_bytes = int(memory_limit * OUTPUT_SHARE)
-        self._blobs: dict[str, bytes] = {}
+        self._blobs: dict[str, SendTask] = {}
         self._tasks: dict[str, RunnableTask] = {}
         self._loading = threading.Lock()
         self._active: dict[int, ChunkWork] = {}
@@ -124,7 +125,7 @@ class Agent:
         elif isinstance(command, SendChunk):
             self._take_chunk(command)
         elif isinstance(command, SendTask):
-            self._blobs[command.digest] = command.blob
+            self._blobs[command.digest] = command
         elif isinstance(command, StopActions):
             self._stop_actions(command)
         elif isinstance(command, ForgetRun):
@@ -197,15 +198,13 @@ class Agent:
                     self._tasks.pop(next(iter(self._tasks)))
             return task
 
-    def _unpickled(self, blob: bytes | None) -> RunnableTask | Failure:
-        if blob is None:
+    def _unpickled(self, sent: SendTask | None) -> RunnableTask | Failure:
+        if sent is None:
             return Failure("system", "TaskMissingError", "the worker was not sent the task", worker=self.agent)
         try:
-            return unpack(Blob(blob))  # type: ignore[return-value]  # the kernel pickled a task
+            return unpack(Blob(sent.blob))  # type: ignore[return-value]  # the kernel pickled a task
         except ImportError as error:
-            module = error.name or str(error)
-            message = f"Worker {self.agent} cannot import the module {module!r} that the task needs: {error}. Install it there."
-            return Failure("system", "WorkerImportError", message, worker=self.agent, retryable=False)
+            return of_ours(WorkerImportError(error.name or str(error), sent.task, worker=self.agent, reason=str(error)))
         except BaseException as error:  # noqa: BLE001 - loading runs user code
             return bodies.failure_of(error, self.agent)
 

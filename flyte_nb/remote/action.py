@@ -418,7 +418,7 @@ def _error(state: RunState, row: int) -> errors.BaseRuntimeError | None:
     failure = state.failures.get(row)
     if failure is None and phase is ActionPhase.ABORTED:
         reason = state.abort_reason(row) or "it was stopped"
-        failure = aborted(reason, f"Action {state.action_name(row)}")
+        failure = aborted(reason, state.name, f"Action {state.action_name(row)}")
     if failure is None:
         return None
     where = (state.name, state.action_name(row), state.task_of(row).name, state.task_of(row).short_name, "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import sys
 import threading
@@ -96,8 +97,9 @@ class Row:
         phase: the action's, in the end.
         kind, code: of its failure; empty if it succeeded.
         error: what its caller gets.
-        message: a part of the message.
-        attempts, most_attempts: how many are recorded. Where others ran beside it, up to two more find out who it was.
+        message: the whole message, "..." for what differs from run to run.
+        facts: what the error knows beyond its message, by attribute; "..." for anything.
+        attempts, most_attempts: how many are recorded. Where others ran beside it, a few more find out who it was.
     """
 
     where: Where
@@ -107,6 +109,7 @@ class Row:
     code: str = ""
     error: type[BaseException] | None = None
     message: str = ""
+    facts: tuple[tuple[str, object], ...] = ()
     attempts: int = 1
     most_attempts: int = 1
 
@@ -116,24 +119,46 @@ class Row:
         return f"{self.where.replace(' ', '-')}-{self.how}"
 
 
+#: "..." in a message, or for a fact, is what differs from run to run.
+_VARIES = "..."
 _LOST = replace(
     Row("in a sync body", "os._exit", "failed", "system", "WorkerLostError", errors.WorkerLostError),
+    facts=(("action", _VARIES), ("run", _VARIES), ("attempts", _VARIES), ("reason", _VARIES)),
     attempts=SYSTEM_RETRIES + 1,
     most_attempts=SYSTEM_RETRIES + 3,
 )
 _USER = Row("in a sync body", "raise", "failed", "user", "ValueError", errors.RuntimeUserError, "on purpose")
-_SLOW = Row("in a sync body", "hang", "timed_out", "timeout", "MaxRuntimeExceededError", errors.MaxRuntimeExceededError, "limit of 1 s")
+_SLOW = Row("in a sync body", "hang", "timed_out", "timeout", "MaxRuntimeExceededError", errors.MaxRuntimeExceededError)
 _WELL = Row("after its result", "os._exit", "succeeded")
+
+
+def _lost_by(how: How, reason: str) -> Row:
+    """An action whose workers all died for this reason."""
+    error = errors.WorkerLostError(_VARIES, _VARIES, attempts=SYSTEM_RETRIES + 1, worker=_VARIES, reason=f"its process {reason}")
+    return replace(_LOST, how=how, message=str(error).replace(f"{error.attempts} times", f"{_VARIES} times"))
+
 
 #: What a way of dying means for an action whose body it happens in.
 IN_A_BODY: dict[How, Row] = {
     "raise": _USER,
     "sys.exit": replace(_USER, how="sys.exit", code="SystemExit", message="3"),
-    "os._exit": replace(_LOST, how="os._exit", message="exit code 3"),
-    "SIGKILL": replace(_LOST, how="SIGKILL", message="signal 9 (SIGKILL)"),
-    "SIGSEGV": replace(_LOST, how="SIGSEGV", message="signal 11 (SIGSEGV)"),
-    "memory": replace(_USER, how="memory", code="OOMError", error=errors.OOMError, message="MiB of 500 MiB", most_attempts=3),
-    "hang": _SLOW,
+    "os._exit": _lost_by("os._exit", "ended with exit code 3"),
+    "SIGKILL": _lost_by("SIGKILL", "was killed by signal 9 (SIGKILL)"),
+    "SIGSEGV": _lost_by("SIGSEGV", "was killed by signal 11 (SIGSEGV)"),
+    "memory": replace(
+        _USER,
+        how="memory",
+        code="OOMError",
+        error=errors.OOMError,
+        message="The action used up the memory of worker ..., which was ended at ... MiB of 500 MiB. Give each worker more "
+        "(flyte.init(memory_limit=..., workers=...)), let the task ask for it (Resources(memory=...)), or pass smaller pieces.",
+        facts=(("rss_bytes", _VARIES), ("limit_bytes", MEMORY_LIMIT)),
+        most_attempts=3,
+    ),
+    "hang": replace(
+        _SLOW,
+        message="The attempt ran for longer than its limit of 1 s and was stopped. Raise the task's timeout= or make the work smaller.",
+    ),
 }
 _DEADLY: tuple[How, ...] = ("os._exit", "SIGKILL", "SIGSEGV", "memory")
 
@@ -156,8 +181,21 @@ def _among_others(row: Row) -> Row:
 def _as_it_is(row: Row) -> Row:
     """What differs from the rule."""
     if (row.where, row.how) == ("pickling its output", "raise"):
-        return replace(row, code="NotSerializableError", error=errors.NotSerializableError, message="Output 'o0'")
+        error = errors.NotSerializableError("o0", "DiesWhenPickled", "crash.returns", reason="on purpose", is_output=True)
+        facts = {name: value for name, value in vars(error).items() if name in {"argument", "type_name", "task"}}
+        return replace(row, code=error.code, error=type(error), message=str(error), facts=tuple(facts.items()))
     return row
+
+
+def is_as_told(row: Row, message: str) -> bool:
+    """Whether a message is the row's, but for what differs from run to run."""
+    return re.fullmatch(".+?".join(map(re.escape, row.message.split(_VARIES))), message) is not None
+
+
+def facts_of(row: Row, error: object) -> tuple[tuple[str, object], ...]:
+    """What an error knows of the row's facts, in the row's form."""
+    known = {name: getattr(error, name, None) for name, _value in row.facts}
+    return tuple((name, _VARIES if value == _VARIES and known[name] else known[name]) for name, value in row.facts)
 
 
 ROWS: list[Row] = _rows()

@@ -30,6 +30,8 @@ from tests.cluster.crash_table import (
     DiesWhenUnpickled,
     How,
     Row,
+    facts_of,
+    is_as_told,
     perish,
     perish_soon,
 )
@@ -231,11 +233,11 @@ def test_it_ends_as_the_table_says(row: Row, tmp_path: Path) -> None:
     told = (failure.kind, failure.code) if failure is not None else ("", "")
     assert (dead.phase.value, told) == (row.phase, (row.kind, row.code))
     assert row.attempts <= dead.attempts <= row.most_attempts
-    assert row.message in dead.error_message
+    assert is_as_told(row, dead.error_message), dead.error_message
     if row.error is None:
         assert caught == "well"
     else:
-        assert type(caught) is row.error
+        assert (type(caught), facts_of(row, caught)) == (row.error, row.facts)
     assert [number for number, started in starts_elsewhere(str(ledger)).items() if started > 1] == [], "a child was run again"
 
 

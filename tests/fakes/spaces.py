@@ -81,13 +81,6 @@ def current(space: Workspace) -> Iterator[Workspace]:
         assert left == [], "the test left runs behind"
 
 
-def _make_current(space: Workspace | None) -> None:
-    workspace._current = space
-    if space is not None:  # else the next one that is made is the current one
-        remote.set_home(space)
-        fanout.set_enter_run(space.enter_run)
-
-
 def finished(run: Run) -> Run:
     """The run, when it has ended; its state's invariants hold."""
     run.wait(timeout=PATIENCE)

@@ -199,6 +199,8 @@ def test_what_the_engine_raises_keeps_its_class(kind: str, code: str, expected: 
             errors.WorkerLostError("a1", "r1", attempts=4, worker="w3", reason="signal 9."),
             ["a1", "r1", "4 times", "w3", "signal 9)", "memory"],
         ),
+        (errors.WorkerLostError("a1", "r1", reason="its process ended with exit code 3"), ["once", "os._exit", "Raise an error"]),
+        (errors.WorkerLostError("a1", "r1", reason="killed by signal 11 (SIGSEGV)"), ["once", "Compiled code", "faulthandler"]),
         (errors.ClusterLostError("r1", "tls://host:1"), ["r1", "tls://host:1", "recover=True"]),
         (errors.RunNotFoundError("r1"), ["r1", "flyte.runs()"]),
         (errors.TaskNotDefinedError("etl.main", "r1"), ["etl.main", "r1", "Run the cell that defines `main`"]),

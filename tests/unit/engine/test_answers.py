@@ -124,7 +124,7 @@ def test_a_pickled_tasks_digest_names_its_bytes() -> None:
 def test_failures_of_ours_say_whose_fault_it_is() -> None:
     """An abort and a limit are the user's business; a lost task and a defect are the system's."""
     kinds = {
-        answers.aborted_failure("why").kind,
+        answers.aborted_failure("why", "r").kind,
         answers.too_many_failure("r", 5).kind,
     }
     ours = {answers.unknown_task_failure("k").kind, answers.defect_failure(KeyError("k")).kind}

@@ -53,7 +53,7 @@ def test_an_action_that_always_loses_its_worker_fails_in_the_end(run: Bench) -> 
     made = lose_again(run, 1)
 
     assert (run.phase(1), codes(made)) == (ActionPhase.FAILED, ["WorkerLostError"])
-    assert f"lost {losses.MAX_LOSSES + 1} times" in run.state().failures[1].message
+    assert f"lost its worker {losses.MAX_LOSSES + 1} times" in run.state().failures[1].message
     assert run.state().failures[1].kind == "system"
 
 
@@ -65,7 +65,7 @@ def test_the_number_of_losses_is_a_setting() -> None:
     bench.call(1, SYNC)
 
     assert codes(lose_again(bench, 1)) == ["WorkerLostError"]
-    assert "lost once" in bench.state().failures[1].message
+    assert "lost its worker once" in bench.state().failures[1].message
 
 
 def test_each_loss_makes_the_next_attempt_wait_longer(run: Bench) -> None:
