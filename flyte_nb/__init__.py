@@ -16,7 +16,18 @@ from flyte_nb.authoring.context import ctx, custom_context, get_custom_context, 
 from flyte_nb.authoring.deployment import Documentation, ImageBuild, build, build_images, deploy
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.fanout import Map
-from flyte_nb.authoring.inert import Cron, FixedRate, Image, Link, OnArtifact, PodTemplate, Trigger, TriggeredArtifact, TriggerTime
+from flyte_nb.authoring.inert import (
+    Cron,
+    FixedRate,
+    Image,
+    Link,
+    OnArtifact,
+    PodTemplate,
+    Trigger,
+    TriggeredArtifact,
+    TriggeredPartition,
+    TriggerTime,
+)
 from flyte_nb.authoring.task import Task
 from flyte_nb.authoring.trace import trace
 from flyte_nb.core.phases import ActionPhase
@@ -33,7 +44,7 @@ from flyte_nb.core.policy import (
     Timeout,
     TimeoutType,
 )
-from flyte_nb.core.resources import AMD_GPU, GPU, HABANA_GAUDI, TPU, Device, Neuron
+from flyte_nb.core.resources import AMD_GPU, APPLE_SILICON, GPU, HABANA_GAUDI, TPU, Device, DeviceClass, Neuron
 from flyte_nb.initialize import (
     current_domain,
     current_project,
@@ -64,6 +75,7 @@ def version() -> str:
 
 __all__ = [
     "AMD_GPU",
+    "APPLE_SILICON",
     "GPU",
     "HABANA_GAUDI",
     "TPU",
@@ -77,6 +89,7 @@ __all__ = [
     "ConditionWebhook",
     "Cron",
     "Device",
+    "DeviceClass",
     "Documentation",
     "Environment",
     "FixedRate",
@@ -99,6 +112,7 @@ __all__ = [
     "Trigger",
     "TriggerTime",
     "TriggeredArtifact",
+    "TriggeredPartition",
     "build",
     "build_images",
     "ctx",

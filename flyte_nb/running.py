@@ -15,6 +15,7 @@ from flyte_nb import workspace
 from flyte_nb.authoring.task import Task
 from flyte_nb.core.events import RunSettings
 from flyte_nb.core.ids import ROOT_ACTION
+from flyte_nb.core.policy import check_action_concurrency
 from flyte_nb.remote import Run
 
 #: What with_runcontext() accepts and has no effect here (a Flyte backend uses it).
@@ -148,7 +149,7 @@ def with_runcontext(  # noqa: PLR0913 - Flyte's signature
         overwrite_cache: results are computed and stored.
         raw_data_path: a folder for the files that actions write; one that all workers see.
         version: what `flyte.ctx().version` holds.
-        max_action_concurrency: accepted for Flyte; 0 or at least 2.
+        max_action_concurrency: most actions of the run at once, those included that wait for others; 0 is no limit.
         log_level: of this package's logger.
         inert: Flyte's other settings, without effect here.
 
@@ -163,11 +164,7 @@ def with_runcontext(  # noqa: PLR0913 - Flyte's signature
         raise TypeError(f"with_runcontext() got an unexpected keyword argument '{min(unknown)}'")
     if max_actions is not None and max_actions < 1:
         raise ValueError(f"max_actions must be at least 1, got {max_actions}")
-    if max_action_concurrency is not None and (max_action_concurrency < 0 or max_action_concurrency == 1):
-        raise ValueError(
-            f"max_action_concurrency must be 0 (no limit) or at least 2, got {max_action_concurrency}: with 1, an action that "
-            "waits for another one would wait for ever."
-        )
+    check_action_concurrency(max_action_concurrency)
     if log_level is not None:
         logging.getLogger("flyte_nb").setLevel(log_level)
     settings = RunSettings(
@@ -176,6 +173,7 @@ def with_runcontext(  # noqa: PLR0913 - Flyte's signature
         overwrite_cache=overwrite_cache,
         raw_data_path=str(raw_data_path or ""),
         version=version or "",
+        max_action_concurrency=max_action_concurrency or 0,
     )
     return RunContext(name=name, custom_context=custom_context, labels=labels, driver=driver, max_actions=max_actions, settings=settings)
 

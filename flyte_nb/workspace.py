@@ -217,7 +217,7 @@ class Workspace:
             NotSerializableError: an input, or something that the task uses, cannot be pickled.
         """
         if not isinstance(task, Task):
-            raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{task}'.")
+            raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{type(task)}'.")
         inputs = task.pack_inputs(args, kwargs or {})
         return self._start(task, inputs, Asked(name, driver, custom_context, labels, max_actions, settings))
 

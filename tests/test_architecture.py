@@ -31,6 +31,7 @@ FLYTE_2S_OWN = {  # names that users know, kept
 # A change here is a change for users: it needs a line in CHANGELOG.md.
 PUBLIC_NAMES: set[str] = {
     "AMD_GPU",
+    "APPLE_SILICON",
     "ActionPhase",
     "AsyncFunctionTaskTemplate",
     "Backoff",
@@ -41,6 +42,7 @@ PUBLIC_NAMES: set[str] = {
     "ConditionWebhook",
     "Cron",
     "Device",
+    "DeviceClass",
     "Documentation",
     "Environment",
     "FixedRate",
@@ -66,6 +68,7 @@ PUBLIC_NAMES: set[str] = {
     "Trigger",
     "TriggerTime",
     "TriggeredArtifact",
+    "TriggeredPartition",
     "build",
     "build_images",
     "ctx",

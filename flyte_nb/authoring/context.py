@@ -22,9 +22,9 @@ from flyte_nb.core.current import CURRENT, Frame
 #: Fields of Flyte's clustered tasks: None here.
 _CLUSTERED = frozenset(
     {
-        "checkpoint_paths",
         "code_bundle",
         "compiled_image_cache",
+        "in_driver_literal_conversion",
         "local_rank",
         "local_world_size",
         "master_addr",
@@ -40,13 +40,21 @@ _CLUSTERED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ActionID:
-    """Names of an action and its run; project, domain and org are empty here."""
+    """Names of an action and its run; project, domain and org are None here, where nothing is divided by them."""
 
     name: str
-    run_name: str
-    project: str = ""
-    domain: str = ""
-    org: str = ""
+    run_name: str | None = None
+    project: str | None = None
+    domain: str | None = None
+    org: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPaths:
+    """Where the checkpoint of an action lies: the place of the attempt before, and its own. Here they are one."""
+
+    prev_checkpoint_path: str | None = None
+    checkpoint_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +131,8 @@ class TaskContext:
 
     @property
     def version(self) -> str | None:
-        """The version that the run was started with, or "na"."""
-        return None if self._frame is None else self._frame.action.settings.version or "na"
+        """The version that the run was started with; empty if none was given."""
+        return None if self._frame is None else self._frame.action.settings.version
 
     @property
     def raw_data_path(self) -> RawDataPath | None:
@@ -159,6 +167,12 @@ class TaskContext:
             return None
         made: Checkpoint = frame.action.note("checkpoint", lambda: Checkpoint(self._own_path("checkpoints")))
         return made
+
+    @property
+    def checkpoint_paths(self) -> CheckpointPaths | None:
+        """Where the checkpoint lies."""
+        path = self._own_path("checkpoints")
+        return CheckpointPaths(path, path) if path else None
 
     @property
     def data(self) -> dict[str, Any] | None:

@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ParamSpec, TypeVar, overload
 
-from flyte_nb.authoring.inert import Image
+from flyte_nb.authoring.inert import Image, PodTemplate
 from flyte_nb.authoring.task import Task
-from flyte_nb.authoring.terms import TaskPolicy
+from flyte_nb.authoring.terms import INERT, MAX_INLINE_IO_BYTES, TaskPolicy
 from flyte_nb.core.policy import (
     Cache,
     CacheRequest,
     Resources,
     RetryStrategy,
     ReusePolicy,
+    Secret,
     SecretRequest,
     TimeoutType,
     cache_from_request,
@@ -33,6 +34,8 @@ R = TypeVar("R")
 
 _NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 _DESCRIPTION_LIMIT = 255
+#: What clone_with() does not take (Flyte's rule); a clone has what its model has.
+_NOT_CLONED = frozenset({"name", "pod_template", "plugin_config", "queue"})
 
 
 @dataclass
@@ -84,6 +87,8 @@ class TaskEnvironment:
             raise ValueError("Cannot set plugin_config when environment is reusable.")
         if self.description is not None:
             self.description = self.description[:_DESCRIPTION_LIMIT]
+        if isinstance(self.include, str):
+            raise TypeError(f"Expected include to be a sequence of str paths, got a bare str ({self.include!r}).")
         cache_from_request(self.cache)
         secrets_from_request(self.secrets)
         self._tasks: dict[str, Task[..., Any]] = {}
@@ -95,10 +100,13 @@ class TaskEnvironment:
             "env_vars": (self.env_vars, dict),
             "cache": (self.cache, (str, Cache)),
             "reusable": (self.reusable, ReusePolicy),
+            "secrets": (self.secrets, (str, Secret, list, tuple)),
+            "pod_template": (self.pod_template, (str, PodTemplate)),
         }
+        words = {"env_vars": "Dict[str, str]", "secrets": "SecretRequest"}
         for setting, (value, types) in expected.items():
             if value is not None and not isinstance(value, types):
-                wanted = " or ".join(kind.__name__ for kind in (types if isinstance(types, tuple) else (types,)))
+                wanted = words.get(setting) or " or ".join(kind.__name__ for kind in (types if isinstance(types, tuple) else (types,)))
                 raise TypeError(f"Expected {setting} to be of type {wanted}, got {type(value)}")
         for dependency in self.depends_on:
             if not isinstance(dependency, TaskEnvironment):
@@ -122,11 +130,20 @@ class TaskEnvironment:
         retries: int | RetryStrategy = 0,
         timeout: TimeoutType | None = 0,
         docs: str | None = None,
+        pod_template: object = None,
         report: bool = False,
-        **inert: Any,
+        interruptible: bool | None = None,
+        max_inline_io_bytes: int = MAX_INLINE_IO_BYTES,
+        queue: str | None = None,
+        triggers: Any = (),
+        links: Any = (),
+        task_resolver: object = None,
+        entrypoint: bool = False,
+        produces_artifacts: bool = False,
+        service_account: str | None = None,
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
-    def task(
+    def task(  # noqa: PLR0913 - Flyte's signature
         self,
         _func: Callable[P, R] | None = None,
         *,
@@ -135,8 +152,17 @@ class TaskEnvironment:
         retries: int | RetryStrategy = 0,
         timeout: TimeoutType | None = 0,
         docs: str | None = None,
+        pod_template: object = None,
         report: bool = False,
-        **inert: Any,
+        interruptible: bool | None = None,
+        max_inline_io_bytes: int = MAX_INLINE_IO_BYTES,
+        queue: str | None = None,
+        triggers: Any = (),
+        links: Any = (),
+        task_resolver: object = None,
+        entrypoint: bool = False,
+        produces_artifacts: bool = False,
+        service_account: str | None = None,
     ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
         """Declare a task. Takes a function, async or not; use with or without arguments.
 
@@ -147,8 +173,16 @@ class TaskEnvironment:
             timeout: seconds, a timedelta or a `Timeout`. Default: no limit.
             docs: default is the function's docstring.
             report: the task writes a report.
-            inert: pod_template, interruptible, max_inline_io_bytes, queue, triggers, links, task_resolver, entrypoint,
-                produces_artifacts: accepted for Flyte, without effect here.
+            max_inline_io_bytes: if changed, inputs and outputs that are larger are refused; Flyte's default is no limit here.
+            pod_template: kept for a Flyte backend, without effect here, as are the next eight.
+            interruptible: as above.
+            queue: as above.
+            triggers: as above.
+            links: as above.
+            task_resolver: as above.
+            entrypoint: as above.
+            produces_artifacts: as above.
+            service_account: as above.
 
         Raises:
             ValueError: the function takes `*args` or `**kwargs`, or a setting is out of range.
@@ -161,12 +195,26 @@ class TaskEnvironment:
             >>> fetch.name
             'etl.fetch'
         """
-        unknown = set(inert) - _INERT
-        if unknown:
-            raise TypeError(f"task() got an unexpected keyword argument '{min(unknown)}'")
+        if self.reusable is not None and pod_template is not None:
+            raise ValueError("Cannot set pod_template when environment is reusable.")
+        given = {
+            "entrypoint": entrypoint,
+            "image": self.image,
+            "interruptible": self.interruptible if interruptible is None else interruptible,
+            "links": links if isinstance(links, tuple) else (links,),
+            "max_inline_io_bytes": max_inline_io_bytes,
+            "plugin_config": self.plugin_config,
+            "pod_template": pod_template or self.pod_template,
+            "produces_artifacts": produces_artifacts,
+            "queue": queue or self.queue,
+            "service_account": service_account or self.service_account,
+            "task_resolver": task_resolver,
+            "triggers": triggers if isinstance(triggers, tuple) else (triggers,),
+        }
+        inert = {name: value for name, value in given.items() if value is not None and value != INERT[name]}
         retried = retries_from_request(retries)
         timeout_from_request(timeout)
-        cached = cache_from_request(cache if cache is not None else self.cache)
+        cached = cache_from_request(cache or self.cache)
 
         def declare(func: Callable[P, R]) -> Task[P, R]:
             if isinstance(func, Task) or not callable(func) or not hasattr(func, "__code__"):
@@ -180,6 +228,7 @@ class TaskEnvironment:
                 env_vars=dict(self.env_vars) if self.env_vars is not None else None,
                 secrets=secrets_from_request(self.secrets),
                 report=report,
+                inert=inert,
             )
             self._check_reuse(func)
             made = Task(func, environment=self.name, policy=policy, short_name=short_name, docs=docs, parent_env=self)
@@ -190,9 +239,10 @@ class TaskEnvironment:
 
     def _check_reuse(self, func: Callable[..., object]) -> None:
         if self.reusable is not None and self.reusable.concurrency > 1 and not inspect.iscoroutinefunction(func):
-            raise ValueError("Reusable environments with concurrency greater than 1 are only supported for async tasks.")
-        if self.reusable is not None and self.pod_template is not None:
-            raise ValueError("Cannot set pod_template when environment is reusable.")
+            raise ValueError(
+                "Reusable environments with concurrency greater than 1 are only supported for async tasks. "
+                "Please use an async function or set concurrency to 1."
+            )
 
     def clone_with(self, name: str, **changes: Any) -> TaskEnvironment:
         """The same settings under another name, without the tasks.
@@ -200,7 +250,7 @@ class TaskEnvironment:
         Raises:
             TypeError: an unknown setting.
         """
-        known = {each.name for each in fields(self)}
+        known = {each.name for each in fields(self)} - _NOT_CLONED
         unknown = set(changes) - known
         if unknown:
             raise TypeError(f"Unexpected keyword arguments: {sorted(unknown)}")
@@ -210,7 +260,7 @@ class TaskEnvironment:
         """Say that tasks of these environments are called; for a Flyte backend."""
         for environment in environments:
             if not isinstance(environment, TaskEnvironment):
-                raise TypeError(f"Expected type Environment, got {type(environment)}")
+                raise TypeError(f"Expected Environment, got {type(environment)}")
             if environment.name == self.name:
                 raise ValueError("Cannot add self as a dependency")
         self.depends_on.extend(environments)
@@ -229,19 +279,9 @@ class TaskEnvironment:
             environment._tasks[task.name] = task
         return environment
 
+    def __call__(self) -> TaskEnvironment:
+        """Itself: a task's `parent_env` is called in Flyte, where it is a weak reference."""
+        return self
+
     def __repr__(self) -> str:
         return f"<environment {self.name}, {len(self._tasks)} tasks>"
-
-
-_INERT = {
-    "pod_template",
-    "interruptible",
-    "max_inline_io_bytes",
-    "queue",
-    "triggers",
-    "links",
-    "task_resolver",
-    "entrypoint",
-    "produces_artifacts",
-    "service_account",
-}

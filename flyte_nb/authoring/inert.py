@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+from flyte_nb.core.policy import check_action_concurrency
+
 # --------------------------------------------------------------------------------------------------------- images
 
 _MAKING: Final = object()
@@ -234,6 +236,13 @@ TriggeredArtifact: Final = _Sentinel("TriggeredArtifact")
 
 
 @dataclass(frozen=True)
+class TriggeredPartition:
+    """Stands for one partition key of the artifact that fires a trigger. Kept, without effect."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class Cron:
     """A schedule as a cron expression. Kept, without effect: nothing is scheduled.
 
@@ -249,6 +258,9 @@ class Cron:
     def timezone_expression(self) -> str:
         """The expression with its timezone, as Flyte writes it."""
         return f"CRON_TZ={self.timezone} {self.expression}"
+
+    def __str__(self) -> str:
+        return f"Cron Trigger: {self.timezone_expression}"
 
 
 @dataclass(frozen=True)
@@ -271,14 +283,25 @@ class OnArtifact:
     Attributes:
         name: The artifact.
         version: One version of it only.
+        partitions: Only these partitions; also as keywords.
     """
 
     name: str
     version: str | None = None
+    partitions: Mapping[str, str] | None = field(default=None, hash=False)
 
-    def __post_init__(self) -> None:
-        if not self.name:
+    def __init__(
+        self,
+        name: str,
+        version: str | None = None,
+        partitions: Mapping[str, str] | None = None,
+        **partition_kwargs: str,
+    ) -> None:
+        if not name:
             raise ValueError("OnArtifact requires a non-empty artifact name")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "version", version)
+        object.__setattr__(self, "partitions", {**(partitions or {}), **partition_kwargs} or None)
 
 
 @dataclass(frozen=True)
@@ -292,7 +315,7 @@ class Trigger:
     """
 
     name: str
-    automation: Cron | FixedRate | OnArtifact
+    automation: Cron | FixedRate | OnArtifact | None = None
     description: str = ""
     auto_activate: bool = True
     inputs: Mapping[str, object] | None = None
@@ -309,8 +332,9 @@ class Trigger:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("Trigger name cannot be empty")
-        if not isinstance(self.automation, Cron | FixedRate | OnArtifact):
+        if self.automation is not None and not isinstance(self.automation, Cron | FixedRate | OnArtifact):
             raise TypeError(f"Trigger.automation must be a Cron, FixedRate or OnArtifact, got {self.automation!r}")
+        check_action_concurrency(self.max_action_concurrency)
 
     @classmethod
     def minutely(cls, trigger_time_input_key: str | None = None, **options: object) -> Self:

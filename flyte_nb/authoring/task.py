@@ -9,7 +9,6 @@ import asyncio
 import functools
 import hashlib
 import inspect
-import os
 import secrets
 from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from flyte_nb.authoring.checking import plainness
 from flyte_nb.authoring.outcomes import thrown_at
 from flyte_nb.authoring.schema import schema_of
 from flyte_nb.authoring.signature import Signature
-from flyte_nb.authoring.terms import Interface, TaskPolicy
+from flyte_nb.authoring.terms import INERT, Interface, TaskPolicy, inline_types
 from flyte_nb.authoring.versions import CodePolicy, TooLargeError, code_version
 from flyte_nb.core.caching import VersionParameters
 from flyte_nb.core.current import CURRENT, Frame
@@ -42,26 +41,12 @@ from flyte_nb.core.policy import (
     Secret,
     SecretRequest,
     TimeoutType,
-    cache_from_request,
-    retries_from_request,
-    secrets_from_request,
     timeout_from_request,
 )
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What override() accepts and has no effect here (a Flyte backend uses it).
-INERT_OVERRIDES = (
-    "queue",
-    "interruptible",
-    "pod_template",
-    "max_inline_io_bytes",
-    "entrypoint",
-    "produces_artifacts",
-    "links",
-    "plugin_config",
-)
 _FIXED = {"name": "Name", "image": "Image", "docs": "Docs", "interface": "Interface"}
 
 
@@ -105,6 +90,7 @@ class Task(Generic[P, R]):
         self._variables: dict[str, str] = dict(policy.env_vars or {})
         self._version: tuple[str, str] | None = None
         self._has_surroundings = bool(self._variables) or policy.report
+        self._inline = inline_types(policy)
         self.facts = self._facts(policy, self.short_name)
         functools.update_wrapper(self, func, updated=())
 
@@ -126,6 +112,7 @@ class Task(Generic[P, R]):
             code=digest_code(self.func.__code__),
             place=f"{self.func.__module__}:{self.func.__qualname__}",
             cache=policy.cache_facts(parameters),
+            secrets=policy.secret_variables(),
         )
 
     # ------------------------------------------------------------------ what people read
@@ -180,6 +167,22 @@ class Task(Generic[P, R]):
     def source_file(self) -> str:
         """Where the function was defined."""
         return self.func.__code__.co_filename
+
+    @property
+    def reusable(self) -> ReusePolicy | None:
+        """How its environment's workers are kept warm in Flyte."""
+        return self.policy.reusable
+
+    @property
+    def parent_env_name(self) -> str:
+        """The name of its environment."""
+        return self.name.rpartition(".")[0]
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what is no other attribute comes here: Flyte's settings without effect.
+        if name in INERT:
+            return self.__dict__["policy"].inert.get(name, INERT[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<task {self.name}{inspect.signature(self.func)}>"
@@ -245,10 +248,11 @@ class Task(Generic[P, R]):
             ValueError: an argument is missing, or there are too many.
             TypeError: a name is unknown, or a value is of the wrong type.
             NotSerializableError: a value cannot be pickled.
+            InlineIOMaxBytesBreached: they are larger than the task's `max_inline_io_bytes`, if that was set.
         """
         values = self.signature.bind(args, kwargs)
         for value in values:
-            if type(value) not in SCALARS:
+            if type(value) not in self._inline:
                 return self._packed(values)
         return values  # type: ignore[return-value]  # the loop above is the narrowing
 
@@ -259,6 +263,7 @@ class Task(Generic[P, R]):
                 items.append(pack(value, plain=plainness(value)))
             except Exception as error:
                 raise errors.NotSerializableError(parameter.name, type(value).__name__, self.name, reason=str(error)) from error
+        self.policy.check_inline("Inputs", self.name, items, values)
         return tuple(items)
 
     def invoke(self, items: Inputs) -> object:
@@ -345,15 +350,18 @@ class Task(Generic[P, R]):
         Raises:
             RuntimeDataValidationError: it does not fit the return annotation.
             NotSerializableError: it cannot be pickled.
+            InlineIOMaxBytesBreached: it is larger than the task's `max_inline_io_bytes`, if that was set.
         """
         checked = self.signature.check_output(value)
-        if type(checked) in SCALARS:
+        if type(checked) in self._inline:
             return checked  # type: ignore[return-value]  # the test above is the narrowing
         try:
-            return pack(checked, plain=plainness(checked))
+            item = pack(checked, plain=plainness(checked))
         except Exception as error:
             kind = type(value).__name__
             raise errors.NotSerializableError("o0", kind, self.name, reason=str(error), is_output=True) from error
+        self.policy.check_inline("Outputs", self.name, (item,), (checked,))
+        return item
 
     def pickled(self) -> bytes:
         """The task as bytes that a worker can load.
@@ -371,12 +379,9 @@ class Task(Generic[P, R]):
         state = dict(self.__dict__)
         state["facts"] = self.current_facts()
         state["parent_env"] = None  # the environment knows all its tasks; a worker needs this one
+        state["policy"] = self.policy.to_travel()
         state.pop("__wrapped__", None)
         state[IDENTITY] = (self.name, self.facts.code)
-        if self.policy.secrets:  # the worker may have been started before the variable was set
-            wanted = {each.as_env_var or "" for each in self.policy.secrets}
-            state["_variables"] = {**{name: os.environ[name] for name in wanted if name in os.environ}, **self._variables}
-            state["_has_surroundings"] = True
         if self.policy.cache.is_enabled():
             shipped = self._version is not None and self._version[0] == _SHIPPED
             state["_version"] = self._version if shipped else (_SHIPPED, self._fresh_version())
@@ -390,7 +395,7 @@ class Task(Generic[P, R]):
         self.__wrapped__ = self.func
 
     # ------------------------------------------------------------------ variants
-    def override(
+    def override(  # noqa: PLR0913 - Flyte's signature
         self,
         *,
         short_name: str | None = None,
@@ -401,6 +406,7 @@ class Task(Generic[P, R]):
         reusable: ReusePolicy | str | None = None,
         env_vars: Mapping[str, str] | None = None,
         secrets: SecretRequest | None = None,
+        report: bool | None = None,
         **inert: Any,
     ) -> Task[P, R]:
         """The same task with other settings. A falsy value keeps what the task has (Flyte 2's rule).
@@ -413,25 +419,18 @@ class Task(Generic[P, R]):
         for key in inert:
             if key in _FIXED:
                 raise ValueError(f"{_FIXED[key]} cannot be overridden")
-            if key not in INERT_OVERRIDES:
+            if key not in INERT:
                 raise TypeError(f"AsyncFunctionTaskTemplate.__init__() got an unexpected keyword argument '{key}'")  # Flyte's words
-        policy = self.policy
-        if policy.reusable is not None and reusable != "off":
-            for name, value in (("resources", resources), ("env_vars", env_vars), ("secrets", secrets)):
-                if value is not None:
-                    raise ValueError(
-                        f"Cannot override {name} when reusable is set. Reusable tasks will use the parent env's {name}. "
-                        "You can disable reusability and override resources if needed. (set reusable='off')"
-                    )
-        changed = replace(
-            policy,
-            retries=retries_from_request(retries) if retries else policy.retries,
-            timeout=timeout or policy.timeout,
-            cache=cache_from_request(cache) if cache else policy.cache,
-            resources=resources or policy.resources,
-            reusable=None if reusable == "off" else (reusable if isinstance(reusable, ReusePolicy) else policy.reusable),
-            env_vars=env_vars or policy.env_vars,
-            secrets=secrets_from_request(secrets) if secrets else policy.secrets,
+        changed = self.policy.overridden(
+            resources=resources,
+            cache=cache,
+            retries=retries,
+            timeout=timeout,
+            reusable=reusable,
+            env_vars=env_vars,
+            secrets=secrets,
+            report=report,
+            inert=inert,
         )
         variables = dict(changed.env_vars or {})
         return self._variant(
@@ -441,6 +440,7 @@ class Task(Generic[P, R]):
             _variables=variables,
             _version=None,
             _has_surroundings=bool(variables) or changed.report,
+            _inline=inline_types(changed),
         )
 
     def _variant(self, **changes: object) -> Task[P, R]:

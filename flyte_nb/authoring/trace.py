@@ -20,6 +20,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from flyte_nb import errors
 from flyte_nb.authoring.checking import plainness
 from flyte_nb.authoring.outcomes import cause_of, error_of
+from flyte_nb.authoring.signature import Signature
 from flyte_nb.core import ids
 from flyte_nb.core.current import CURRENT, Frame, PendingCall, ResultStream, RunnableTask, Step, Submitter
 from flyte_nb.core.events import Inputs, TaskFacts
@@ -62,7 +63,7 @@ def _traced_function(func: Body) -> Body:
         if step.is_recorded:
             return step.replay()
         with step.ending(), step.inside():
-            step.value = func(*args, **kwargs)
+            step.value = step.checked(func(*args, **kwargs))
         return step.value
 
     return traced
@@ -76,7 +77,7 @@ def _traced_coroutine(func: Body) -> Body:
         if step.is_recorded:
             return step.replay()
         with step.ending(), step.inside():
-            step.value = await func(*args, **kwargs)
+            step.value = step.checked(await func(*args, **kwargs))
         return step.value
 
     return traced
@@ -136,8 +137,8 @@ def _traced_async_generator(func: Body) -> Body:
 class _StepCall:
     """One call of a traced function inside an action."""
 
-    def __init__(self, frame: Frame, task: TaskFacts, inputs: Inputs) -> None:
-        self._frame, self._task, self._inputs = frame, task, inputs
+    def __init__(self, frame: Frame, signature: Signature, task: TaskFacts, inputs: Inputs) -> None:
+        self._frame, self._signature, self._task, self._inputs = frame, signature, task, inputs
         hashed = hash_of_inputs(inputs)
         outer = frame.submitter.key if isinstance(frame.submitter, InStep) else ""
         key = f"{outer}/{identity(task)}-{hashed}-{frame.group}"
@@ -147,6 +148,14 @@ class _StepCall:
         self._inside = InStep(frame.submitter, self._key, (hashed, identity(task), counts[key], frame.group))
         self._began = time.time()
         self.value: Any = None
+
+    def checked(self, value: Any) -> Any:
+        """What a function returned, held against its annotation.
+
+        Raises:
+            RuntimeDataValidationError: it does not fit.
+        """
+        return self._signature.check_output(value)
 
     @property
     def is_recorded(self) -> bool:
@@ -200,24 +209,28 @@ def _packed(value: object) -> tuple[Item, Exception | None]:
 
 
 def _begin(func: Body, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _StepCall | None:
-    """The step that a call is; None outside of a run, and for arguments that do not fit: the call then says so."""
+    """The step that a call is; None outside of a run.
+
+    Raises:
+        TypeError, ValueError: arguments do not fit: the rules are those of tasks.
+    """
     frame = CURRENT.get()
     if frame is None:
         return None
-    try:
-        bound = inspect.signature(func).bind(*args, **kwargs)
-    except TypeError:
-        return None
-    bound.apply_defaults()
-    inputs = tuple(_packed(value)[0] for value in bound.arguments.values())
-    return _StepCall(frame, _facts(func, tuple(bound.arguments)), inputs)
+    signature, facts = _known(func)
+    inputs = tuple(_packed(value)[0] for value in signature.bind(args, kwargs))
+    return _StepCall(frame, signature, facts, inputs)
 
 
-def _facts(func: Body, parameters: tuple[str, ...]) -> TaskFacts:
+@functools.lru_cache(maxsize=1_000)
+def _known(func: Body) -> tuple[Signature, TaskFacts]:
+    """What is known of a traced function, found out when it is first called inside a run."""
+    signature = Signature.of(func)
     code = digest_code(func.__code__)
     name = func.__name__
     is_async = inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)
-    return TaskFacts(f"trace:{name}:{code}", name, name, parameters, ("o0",), is_async, kind="trace", code=code)
+    parameters = tuple(each.name for each in signature.parameters)
+    return signature, TaskFacts(f"trace:{name}:{code}", name, name, parameters, ("o0",), is_async, kind="trace", code=code)
 
 
 # ------------------------------------------------------------------ inside

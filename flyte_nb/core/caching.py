@@ -7,10 +7,11 @@ Must not know: where results are stored, or how a function's code is read.
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, Protocol, cast, get_args, runtime_checkable
 
-from flyte_nb.core.durations import Duration, check_duration, seconds
+from flyte_nb.core.durations import Duration, seconds
 from flyte_nb.core.payloads import Item
 
 CacheBehavior = Literal["auto", "override", "disable"]
@@ -76,7 +77,7 @@ class Cache:
     def __post_init__(self) -> None:
         object.__setattr__(self, "behavior", _behavior(self.behavior))
         if self.max_age is not None:
-            check_duration("Cache.max_age", self.max_age, seconds_too=True)
+            object.__setattr__(self, "max_age", _max_age(self.max_age))
         if self.policies is not None and not self.policy_list() and self.version_override is None and self.is_enabled():
             raise ValueError("If version is not defined then at least one cache policy needs to be set")
 
@@ -121,6 +122,15 @@ class Cache:
         return hashlib.sha256(versions.encode()).hexdigest()
 
 
+def _max_age(asked: object) -> timedelta:
+    if isinstance(asked, bool) or not isinstance(asked, int | timedelta):
+        raise TypeError("max_age must be an int (seconds), timedelta, or None")
+    age = asked if isinstance(asked, timedelta) else timedelta(seconds=asked)
+    if age < timedelta(0):
+        raise ValueError("max_age must be nonnegative")
+    return age
+
+
 def _behavior(asked: object) -> CacheBehavior:
     for behavior in get_args(CacheBehavior):
         if asked == behavior:
@@ -137,12 +147,8 @@ CacheRequest = str | Cache
 
 
 def cache_from_request(cache: object) -> Cache:
-    """What `cache=` means: a behaviour or the whole policy (`CacheRequest`); TypeError for anything else."""
-    if isinstance(cache, Cache):
-        return cache
-    if not isinstance(cache, str):
-        raise TypeError(f"cache must be a string such as 'auto' or a Cache, got {cache!r}")
-    return Cache(cache)
+    """What `cache=` means: a behaviour or the whole policy (`CacheRequest`); ValueError for anything else."""
+    return cache if isinstance(cache, Cache) else Cache(cache)  # type: ignore[arg-type]  # Cache says what it does not take
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class RunSettings:
         overwrite_cache: results are computed and stored.
         raw_data_path: the folder for files of the run.
         version: what the bodies are told as the version.
+        max_action_concurrency: most actions that run at once, those included that wait for others; 0 is no limit.
     """
 
     env_vars: tuple[tuple[str, str], ...] = ()
@@ -62,6 +63,7 @@ class RunSettings:
     overwrite_cache: bool = False
     raw_data_path: str = ""
     version: str = ""
+    max_action_concurrency: int = 0
 
 
 NO_SETTINGS = RunSettings()
@@ -85,6 +87,7 @@ class TaskFacts:
             names of its actions. Empty where that is not known.
         place: `<module>:<qualified name>` of its function.
         cache: how its results are reused.
+        secrets: names of the kernel's environment variables that its bodies get; their values are recorded nowhere.
     """
 
     key: str
@@ -103,6 +106,7 @@ class TaskFacts:
     cache: CacheFacts = CacheFacts()
     version: str = ""
     place: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, TypeGuard, cast
+from typing import Literal, cast
 
 from flyte_nb.core.caching import Cache, CachePolicy, CacheRequest, VersionParameters, cache_from_request
 from flyte_nb.core.durations import Duration, check_duration, seconds
@@ -31,6 +31,7 @@ __all__ = [
     "TimeoutType",
     "VersionParameters",
     "cache_from_request",
+    "check_action_concurrency",
     "retries_from_request",
     "secrets_from_request",
     "timeout_from_request",
@@ -101,8 +102,10 @@ class RetryStrategy:
     backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
-        if not _is_count(self.count, least=0):
-            raise ValueError(f"RetryStrategy.count must be an int >= 0, got {self.count!r}")
+        if not isinstance(self.count, int) or isinstance(self.count, bool):
+            raise ValueError(f"RetryStrategy.count must be an int (a retry count), got {self.count!r}")  # noqa: TRY004 - Flyte's class
+        if self.count < 0:
+            raise ValueError(f"RetryStrategy.count must be greater than or equal to 0, got {self.count}")
         if self.backoff is not None and not isinstance(self.backoff, Backoff):
             raise TypeError(f"RetryStrategy.backoff must be a Backoff, got {self.backoff!r}")
 
@@ -113,11 +116,11 @@ class RetryStrategy:
 
 def retries_from_request(retries: int | RetryStrategy) -> RetryStrategy:
     """What `retries=` means: a count or a whole strategy."""
-    return retries if isinstance(retries, RetryStrategy) else RetryStrategy(retries)
-
-
-def _is_count(value: object, *, least: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if isinstance(retries, RetryStrategy):
+        return retries
+    if not isinstance(retries, int) or isinstance(retries, bool):
+        raise ValueError(f"retries must be an int (a retry count) or a flyte.RetryStrategy, got {retries!r}")  # noqa: TRY004 - Flyte's class
+    return RetryStrategy(retries)
 
 
 def _is_finite(value: object) -> bool:
@@ -170,6 +173,19 @@ class Timeout:
 TimeoutType = Timeout | int | timedelta
 
 
+def check_action_concurrency(limit: int | None) -> None:
+    """Whether a limit on the actions of a run makes sense: 0 or None is none.
+
+    Raises:
+        ValueError: it is negative, or 1.
+    """
+    if limit is not None and (limit < 0 or limit == 1):
+        raise ValueError(
+            f"max_action_concurrency must be 0 (platform default) or at least 2, got {limit}. A value of 1 would deadlock the run: "
+            "the parent action holds a concurrency slot while waiting for its child actions to run."
+        )
+
+
 def timeout_from_request(timeout: object) -> Timeout:
     """What `timeout=` means (`TimeoutType` or None): seconds or a timedelta of `max_runtime`, or all the limits."""
     if isinstance(timeout, Timeout):
@@ -212,8 +228,10 @@ class ReusePolicy:
         if self.scope not in ("global", "run"):
             raise ValueError('scope must be "global" or "run"')
         object.__setattr__(self, "replicas", _replicas(self.replicas))
-        if not _is_count(self.concurrency, least=1):
-            raise ValueError(f"concurrency must be an int >= 1, got {self.concurrency!r}")
+        if not isinstance(self.concurrency, int) or isinstance(self.concurrency, bool):
+            raise ValueError(f"concurrency must be an int, got {self.concurrency!r}")  # noqa: TRY004 - Flyte's class
+        if self.concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, got {self.concurrency}")
         for name in ("idle_ttl", "scaledown_ttl"):
             ttl = getattr(self, name)
             if not isinstance(ttl, int | timedelta):
@@ -239,9 +257,17 @@ class ReusePolicy:
 
 
 def _replicas(asked: object) -> tuple[int, int]:
-    low, high = asked if isinstance(asked, tuple) and len(asked) == 2 else (asked, asked)  # noqa: PLR2004 - min and max
-    if not (_is_count(low, least=0) and _is_count(high, least=0)):
+    both = asked if isinstance(asked, tuple) else (asked, asked)
+    if len(both) != 2 or not isinstance(asked, int | tuple):  # noqa: PLR2004 - min and max
         raise ValueError("replicas must be an int or a tuple of two ints")
+    for label, value in zip(("min", "max"), both, strict=True):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"replicas {label} must be an int, got {value!r}")  # noqa: TRY004 - Flyte's class
+        if value < 0:
+            raise ValueError(f"replicas {label} must be greater than or equal to 0, got {value}")
+    low, high = both
+    if low > high:
+        raise ValueError(f"replicas min ({low}) must be less than or equal to max ({high})")
     return low, high
 
 

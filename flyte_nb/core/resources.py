@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 CpuRequest = int | float | str
-DeviceClass = Literal["GPU", "TPU", "NEURON", "AMD_GPU", "HABANA_GAUDI"]
+DeviceClass = Literal["GPU", "TPU", "NEURON", "AMD_GPU", "HABANA_GAUDI", "APPLE_SILICON"]
 
 # Kubernetes' suffixes.
 _BYTES_PER_UNIT: Mapping[str, int] = MappingProxyType(
@@ -26,21 +26,28 @@ _UP_TO_8 = range(1, 9)
 # Flyte's list of devices, with the quantities that it takes in "DEVICE:QUANTITY".
 _DEVICES: Mapping[str, tuple[DeviceClass, range | tuple[int, ...]]] = MappingProxyType(
     {
-        **dict.fromkeys(("A10", "A10G", "A100", "A100 80G", "B200", "H100", "H200", "L4", "L40s", "T4", "V100"), ("GPU", _UP_TO_8)),
-        **dict.fromkeys(("RTX PRO 6000", "GB10"), ("GPU", (1,))),
-        **dict.fromkeys(("V5P", "V6E"), ("TPU", ())),
+        "A2": ("GPU", (1,)),
+        **dict.fromkeys(("A10", "A10G", "A100", "A100_80G", "B200", "H100", "H200", "L4", "L40s", "T4", "V100"), ("GPU", _UP_TO_8)),
+        "RTX_PRO_4500": ("GPU", (1,)),
+        "RTX_PRO_6000": ("GPU", (1, 2)),
+        "GB10": ("GPU", (1,)),
+        **dict.fromkeys(("T4 shared", "L4 shared", "A10G shared", "A10 shared", "L40S shared"), ("GPU", (1,))),
+        **dict.fromkeys(("V5E", "V5P", "V6E"), ("TPU", ())),
         **dict.fromkeys(("Trn1", "Trn1n", "Trn2", "Trn2u"), ("NEURON", (1, 4, 8, 16))),
         **dict.fromkeys(("Inf1", "Inf2"), ("NEURON", range(1, 13))),
         **dict.fromkeys(("MI100", "MI210", "MI250", "MI250X", "MI300A", "MI300X", "MI325X", "MI350X", "MI355X"), ("AMD_GPU", (1,))),
         "Gaudi1": ("HABANA_GAUDI", (1,)),
+        "AppleSilicon": ("APPLE_SILICON", (1,)),
     }
 )
 _PARTITIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "A100": ("1g.5gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb"),
-        "A100 80G": ("1g.10gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
+        "A100_80G": ("1g.10gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
         "H100": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
         "H200": ("1g.18gb", "1g.35gb", "2g.35gb", "3g.71gb", "4g.71gb", "7g.141gb"),
+        "RTX_PRO_6000": ("1g.24gb", "2g.48gb", "4g.96gb"),
+        "V5E": ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"),
         "V5P": ("2x2x1", "2x2x2", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8", "8x8x16", "8x16x16", "16x16x16", "16x16x24"),
         "V6E": ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"),
     }
@@ -63,16 +70,23 @@ class Device:
 
     def __post_init__(self) -> None:
         if self.quantity < 1:
-            raise ValueError(f"Device quantity must be at least 1, got {self.quantity}")
+            raise ValueError("GPU quantity must be at least 1")
+
+
+#: Names of devices in older versions of Flyte.
+_OLD_NAMES: Mapping[str, str] = MappingProxyType({"A100 80G": "A100_80G", "RTX PRO 6000": "RTX_PRO_6000"})
+#: How Flyte's messages call the classes of devices.
+_CLASS_WORDS: Mapping[DeviceClass, str] = MappingProxyType({"NEURON": "Neuron", "AMD_GPU": "AMD GPU", "HABANA_GAUDI": "Habana Gaudi"})
 
 
 def _device(device_class: DeviceClass, device: str, quantity: int = 1, partition: str | None = None) -> Device:
+    device = _OLD_NAMES.get(device, device)
     known = [name for name, (its_class, _) in _DEVICES.items() if its_class == device_class]
     if device not in known:
-        raise ValueError(f"Invalid {device_class} type: {device}. Must be one of {known}")
+        raise ValueError(f"Invalid {_CLASS_WORDS.get(device_class, device_class)} type: {device}. Must be one of {tuple(known)}")
     partitions = _PARTITIONS.get(device, ())
     if partition is not None and partitions and partition not in partitions:
-        raise ValueError(f"Invalid partition for {device}: {partition}. Must be one of {list(partitions)}")
+        raise ValueError(f"Invalid partition for {device}: {partition}. Must be one of {partitions}")
     return Device(quantity, device_class, device, partition)
 
 
@@ -99,6 +113,11 @@ def AMD_GPU(device: str) -> Device:  # noqa: N802 - Flyte's name
 def HABANA_GAUDI(device: str) -> Device:  # noqa: N802 - Flyte's name
     """A Habana Gaudi device of a named type; here it counts as one device."""
     return _device("HABANA_GAUDI", device)
+
+
+def APPLE_SILICON() -> Device:  # noqa: N802 - Flyte's name
+    """The GPU of a Mac; here it counts as one device."""
+    return _device("APPLE_SILICON", "AppleSilicon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +181,7 @@ class Resources:
 
 def _check_range(name: str, value: object) -> None:
     if isinstance(value, tuple) and len(value) != 2:  # noqa: PLR2004 - request and limit
-        raise ValueError(f"{name} tuple must have exactly two elements, got {value!r}")
+        raise ValueError(f"{name} tuple must have exactly two elements")
 
 
 def _cores(request: CpuRequest | None) -> float | None:
@@ -180,11 +199,12 @@ def _cores(request: CpuRequest | None) -> float | None:
     return float(request)
 
 
-def _bytes(name: str, request: str | None) -> int | None:
+def _bytes(name: str, request: object) -> int | None:
     if request is None:
         return None
     if not isinstance(request, str):
-        raise TypeError(f"{name} must be a string such as '512Mi' or '2G', got {request!r}")
+        kind = f"{type(request).__name__}: {request!r}"
+        raise ValueError(f"{name} must be a Kubernetes quantity string such as '1Gi', '512Mi' or '2G', got {kind}")  # noqa: TRY004 - Flyte's class
     match = _QUANTITY.fullmatch(request.strip())
     if match is None or match[2] not in _BYTES_PER_UNIT:
         raise ValueError(f"{name} must be a number with a unit such as '512Mi' or '2G', got {request!r}")
@@ -204,7 +224,8 @@ def _parse_gpu(gpu: object) -> Device | None:
 
 
 def _parse_device(text: str) -> Device:
-    name, _, quantity = text.rpartition(":")
+    name, _, quantity = ("AppleSilicon:1" if text == "AppleSilicon" else text).rpartition(":")  # a Mac has one
+    name = _OLD_NAMES.get(name, name)
     device_class, quantities = _DEVICES.get(name, ("GPU", ()))
     if not quantity.isdecimal() or int(quantity) not in quantities:
         known = [f"{each}:{min(allowed)}" for each, (_, allowed) in _DEVICES.items() if allowed]

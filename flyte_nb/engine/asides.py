@@ -132,7 +132,7 @@ class Asides:
             state = self.run.state
             if state.phases[row] != _PAUSED:
                 return
-            text = f"Condition '{state.task_of(row).name}' was not signaled within {seconds:g} seconds."
+            text = f"Condition '{state.task_of(row).name}' was not signaled within {float(seconds)} seconds."
             failure = Failure("timeout", "ConditionTimedoutError", text, retryable=False)
             self.record(ActionFailed(state.name, row, ActionPhase.TIMED_OUT, failure, state.started_ats[row], now))
             self._order(list(answers.failure(self.run, row, failure)))

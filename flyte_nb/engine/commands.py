@@ -36,6 +36,7 @@ class SendChunk:
         groups: one entry an action, or a single one for all.
         budget_seconds: after this long, what has not started is to be handed back.
         recorded: by row, the steps that earlier attempts have taken.
+        secrets: variables of the kernel's environment that the runner adds to the settings when it sends the chunk.
     """
 
     place: str
@@ -53,6 +54,7 @@ class SendChunk:
     concurrency: int = 0
     settings: RunSettings = NO_SETTINGS
     recorded: Mapping[int, Mapping[str, Item | Failure]] | None = None
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

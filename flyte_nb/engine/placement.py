@@ -255,4 +255,5 @@ class Placement:
             concurrency=lane.concurrency,
             settings=state.settings,
             recorded=run.recorded_of(rows),
+            secrets=state.tasks[lane.task].secrets,
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -46,6 +47,7 @@ from flyte_nb.engine.driver import DriverHost
 from flyte_nb.engine.losses import MAX_LOSSES
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.scaling import Scaler
+from flyte_nb.engine.secret_values import with_secrets
 from flyte_nb.engine.stimuli import (
     KERNEL,
     AbortRequested,
@@ -403,6 +405,8 @@ class Runner:
 
     def _send(self, command: SendChunk | StopActions | ForgetRun) -> None:
         if command.place != KERNEL:
+            if isinstance(command, SendChunk) and command.secrets:
+                command = with_secrets(command, os.environ)
             self.backend.send(command.place, command)
         elif isinstance(command, SendChunk):
             self._drivers.start(command)

@@ -61,20 +61,47 @@ def test_variables_of_a_run_reach_all_its_actions() -> None:
 
 
 def test_a_secret_is_the_notebooks_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that was set after the workers had started."""
+    """Also one that was set, or changed, after the workers had started; it is in no pickled task."""
     secretive = flyte.TaskEnvironment("secretive", secrets=[flyte.Secret("api-key", group="maps")])
 
     @secretive.task
     async def read() -> str:
         return os.environ.get("MAPS_API_KEY", "unset")
 
+    @secretive.task
+    def block() -> str:
+        return os.environ["MAPS_API_KEY"]
+
     @bare.task
-    async def main() -> str:
-        return await read()
+    async def main() -> list[str]:
+        return [await read(), await block.aio()]
 
-    monkeypatch.setenv("MAPS_API_KEY", "s3cret")
+    for value in ("s3cret", "changed"):
+        monkeypatch.setenv("MAPS_API_KEY", value)
+        assert output(flyte.run(main)) == [value, value]
+    assert "MAPS_API_KEY" in read.facts.secrets
+    assert b"changed" not in read.pickled() + block.pickled()
 
-    assert output(flyte.run(main)) == "s3cret"
+
+def test_a_limit_of_inline_bytes_refuses_what_is_larger() -> None:
+    """Inputs at the call, outputs as the child's failure; a task without a limit of its own takes everything."""
+
+    @bare.task(max_inline_io_bytes=1_000)
+    async def echo(text: str, times: int = 1) -> str:
+        return text * times
+
+    @bare.task
+    async def main() -> list[str]:
+        calls = (echo("x" * 900), echo("x" * 1_100), echo("x" * 600, 2), echo.override(max_inline_io_bytes=5_000)("x" * 1_100))
+        got = await asyncio.gather(*calls, return_exceptions=True)
+        return [f"{each.code}: {each}"[:40] if isinstance(each, flyte.errors.BaseRuntimeError) else str(len(str(each))) for each in got]
+
+    assert output(flyte.run(main)) == [
+        "900",
+        "InlineIOMaxBytesBreached: Inputs of task",
+        "InlineIOMaxBytesBreached: Outputs of tas",
+        "1100",
+    ]
 
 
 def test_the_context_tells_of_the_action_and_its_run() -> None:

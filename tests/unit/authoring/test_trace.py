@@ -236,9 +236,26 @@ def test_what_cannot_be_pickled_is_recorded_as_text() -> None:
     assert body.submitter.steps[0][0].key == ""
 
 
-def test_arguments_that_do_not_fit_are_the_functions_own_error() -> None:
-    """The call fails as it would without the decorator, and is not recorded."""
-    with Body() as body, pytest.raises(TypeError, match="missing 1 required"):
-        add()  # type: ignore[call-arg]
+@pytest.mark.parametrize(
+    "args, error, words",
+    [((), ValueError, "Missing required inputs: x"), ((1, 2, 3), ValueError, "Too many positional"), (("1",), TypeError, "variable 'x'")],
+)
+def test_a_step_takes_arguments_by_the_rules_of_tasks(args: tuple[object, ...], error: type[Exception], words: str) -> None:
+    """Inside a run they are checked, and what does not fit is not recorded."""
+    with Body() as body, pytest.raises(error, match=words):
+        add(*args)  # type: ignore[arg-type]  # that is the point
 
     assert body.steps() == []
+
+
+def test_what_a_step_returns_must_fit_its_annotation() -> None:
+    """Otherwise it has failed, as a task would have."""
+
+    @trace
+    def wrong() -> int:
+        return "1"  # type: ignore[return-value]  # that is the point
+
+    with Body() as body, pytest.raises(errors.RuntimeDataValidationError):
+        wrong()
+
+    assert [step[3] for step in body.steps()] != [None]

@@ -69,7 +69,7 @@ def test_shared_memory_may_be_all_there_is() -> None:
         (Resources, {"cpu": [1]}, TypeError),
         (Resources, {"memory": "lots"}, ValueError),
         (Resources, {"memory": "1Gb"}, ValueError),
-        (Resources, {"memory": 512}, TypeError),
+        (Resources, {"memory": 512}, ValueError),
         (Resources, {"memory": ("1Gi",)}, ValueError),
         (Resources, {"disk": "1 Gi"}, ValueError),
         (Resources, {"shm": "some"}, ValueError),
