@@ -413,6 +413,10 @@ class RunState:
         """The item that an action returned (None unless it succeeded)."""
         return self._outputs[row]
 
+    def outputs_of(self, rows: Sequence[int]) -> list[Item]:
+        """The outputs of several actions."""
+        return list(map(self._outputs.__getitem__, rows))
+
     def abort_reason(self, row: int) -> str:
         """Why an action was aborted; empty if it was not."""
         return self.reasons[self.reason_ids[row]]
@@ -424,6 +428,10 @@ class RunState:
     def action_name(self, row: int) -> str:
         """The deterministic name of an action; the root is `a0`."""
         return self._names.name(row)
+
+    def name_within(self, row: int, steps: int) -> str | None:
+        """The name of an action if so many steps are enough; None if it has to be asked for again."""
+        return self._names.within(row, steps)
 
     def row_of(self, name: str) -> int | None:
         """The row of a named action, or None."""

@@ -35,7 +35,7 @@ Objects = np.ndarray[Any, np.dtype[np.object_]]
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
 #: Names are worked out on demand; so many at a time, so that the run goes on in between.
-_NAMES_AT_A_TIME = 5_000
+_NAMES_AT_A_TIME = 500
 #: From this version of pandas on `str` is a dtype with missing values; before, it would write "None".
 _PANDAS_WITH_TEXT = 3
 _HAS_OUTPUT = (CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED])
@@ -200,8 +200,13 @@ def _names(run: ReadRun, count: int) -> Objects:
     names = np.empty(count, object)
     for lo in range(0, count, _NAMES_AT_A_TIME):
         rows = range(lo, min(lo + _NAMES_AT_A_TIME, count))
-        names[lo : rows.stop] = run.read(lambda state, rows=rows: list(map(state.action_name, rows)))  # type: ignore[misc]  # rows is bound
+        names[lo : rows.stop] = run.read(lambda state, rows=rows: _names_of(state, rows))  # type: ignore[misc]  # rows is bound
     return names
+
+
+def _names_of(state: RunState, rows: range) -> list[str]:
+    state.action_name(rows[-1])  # siblings are named in one go
+    return list(map(state.action_name, rows))
 
 
 # ------------------------------------------------------------------ columns

@@ -152,6 +152,12 @@ def clean(text: str) -> str:
     return _UNSAFE.sub("\ufffd", text)
 
 
+def plain_log(text: str) -> str:
+    """What was printed, as text: colours and other orders to a terminal are taken out, a returned carriage begins a line."""
+    text = _HALF_ORDER.sub("", _TERMINAL_ORDER.sub("", text))
+    return clean(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
 def encodable(text: str) -> str:
     """Text without lone surrogates, otherwise as it is."""
     return text.encode("utf8", "replace").decode("utf8")
@@ -165,3 +171,7 @@ def one_line(text: str, limit: int) -> str:
 
 #: Control characters but tab and line feed, surrogates, and the marks that steer the direction of text.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Orders to a terminal: those with a final letter, those that end with a bell or a terminator, and short ones.
+_TERMINAL_ORDER = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\^_])")
+#: One that has only begun to arrive.
+_HALF_ORDER = re.compile("\x1b(?:\\[[0-?]*[ -/]*|\\][^\x07\x1b]*)?$")

@@ -1,0 +1,176 @@
+"""Decides nothing by itself: answers the live view's questions about one run, each with the module that knows.
+
+It reads the run through copies (`columns`), so that the run goes on while a million rows are sorted. What is built for
+answers (copies, orders, text for the search) is made when something is first asked for.
+
+A cause of failure is filtered by the row of its first action, as text: `Cause["key"] == str(Cause["row"])`.
+
+Must not know: widgets, comms, or how anything looks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from flyte_nb.views.columns import SHOWN_PHASES, Columns, Numbers, ReadRun
+from flyte_nb.views.detail import Details
+from flyte_nb.views.fields import Fields
+from flyte_nb.views.grouptree import GroupTree, Line, rows_below
+from flyte_nb.views.namer import Namer
+from flyte_nb.views.protocol import (
+    CELL_CHARACTERS,
+    MAX_PAGE,
+    Counts,
+    DetailAnswer,
+    DetailRequest,
+    GroupRow,
+    GroupsAnswer,
+    GroupsRequest,
+    Query,
+    RowsAnswer,
+    RowsRequest,
+)
+from flyte_nb.views.rich import RichForm, document, rich_form
+from flyte_nb.views.selection import Selections
+from flyte_nb.views.table import Table
+from flyte_nb.views.textindex import TextIndex
+from flyte_nb.views.wording import one_line
+
+#: Columns that need names of actions.
+_NAMED = frozenset({"action"})
+
+
+class RunQueries:
+    """Answers a view's questions about one run (a `protocol.RunReader`).
+
+    Args:
+        run: whose actions.
+        notify: called, from a thread, when an answer may have more to say although the run has not changed: more
+            actions were searched, or named.
+        clock: UTC seconds now.
+    """
+
+    def __init__(self, run: ReadRun, notify: Callable[[], None] = lambda: None, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._guard = threading.RLock()
+        self._columns = Columns(run)
+        self._fields = Fields(run)
+        self._selections = Selections(self._columns, self._fields, TextIndex(run, notify))
+        self._table = Table(run, self._columns)
+        self._details = Details(run)
+        self._names = Namer(run, notify)
+        self._tree: tuple[int, GroupTree | None] = (-1, None)
+
+    # ------------------------------------------------------------------ rows
+    def rows(self, request: RowsRequest) -> RowsAnswer:
+        """A page of the actions table."""
+        with self._guard:
+            self._columns.refresh()
+            now, query = self._clock(), request["query"]
+            count = min(request["count"], MAX_PAGE)
+            page = self._selections.page(request["view"], query, request["offset"], count, now)
+            catalog = self._table.catalog(self._tasks_in(query))
+            known = {column["key"] for column in catalog}
+            keys = [key for key in request["columns"] if key in known] or [column["key"] for column in catalog if column["shown"]]
+            names = self._names.known(page["rows"].tolist()) if _NAMED & set(keys) else {}
+            return {
+                "kind": "rows",
+                "view": request["view"],
+                "id": request["id"],
+                "number": 0,
+                "base": 0,
+                "version": self._columns.version,
+                "total": page["total"],
+                "searched": page["searched"],
+                "newer": page["newer"],
+                "offset": request["offset"],
+                "order": page["order"],
+                "columns": keys,
+                "catalog": catalog,
+                "rows": self._table.rows(page["rows"], keys, names, now),
+                "changed": {},
+                "length": len(page["rows"]),
+                "error": self._error(query),
+            }
+
+    def _tasks_in(self, query: Query) -> list[int]:
+        """The tasks whose inputs are columns: of the chosen task or line of the tree, otherwise all."""
+        columns = self._columns
+        mask: Numbers | None = None
+        if node := query.get("node"):
+            below = rows_below(columns, node)
+            if below is not None:
+                mask = columns.node_ids[below]
+        ids = self._table.tasks_of(mask)
+        if task := query.get("task"):
+            ids = [each for each in ids if columns.tasks[each].short_name == task]
+        return ids
+
+    def _error(self, query: Query) -> str:
+        node = query.get("node")
+        return "This group is not there any more." if node and rows_below(self._columns, node) is None else ""
+
+    # ------------------------------------------------------------------ groups
+    def groups(self, request: GroupsRequest) -> GroupsAnswer:
+        """A page of the groups' tree."""
+        with self._guard:
+            self._columns.refresh()
+            tree = self._current_tree()
+            total, lines = tree.page(frozenset(request["open"]), request["sort"], request["offset"], min(request["count"], MAX_PAGE))
+            return {
+                "kind": "groups",
+                "view": request["view"],
+                "id": request["id"],
+                "number": 0,
+                "base": 0,
+                "version": self._columns.version,
+                "total": total,
+                "groups": tree.group_count,
+                "bad": tree.bad_count(),
+                "offset": request["offset"],
+                "rows": [_group_row(line) for line in lines],
+                "changed": {},
+                "length": len(lines),
+            }
+
+    def _current_tree(self) -> GroupTree:
+        version, tree = self._tree
+        if tree is None or version != self._columns.version:
+            tree = GroupTree(self._columns)
+            self._tree = (self._columns.version, tree)
+        return tree
+
+    # ------------------------------------------------------------------ one action
+    def detail(self, request: DetailRequest) -> DetailAnswer:
+        """One action; `gone` says in words that there is no such row."""
+        row = request["row"]
+        return self._details.answer(request, name=self._names.known([row]).get(row, ""))
+
+    def rich(self, row: int, kind: str) -> RichForm:
+        """A rich form of an action's output, or its report (`kind` "report"), to be shown in a frame without rights."""
+        if kind == "report":
+            tabs = self._details.report(row)
+            return document("<hr>".join(tabs.values()))
+        return rich_form(self._details.output(row), kind)
+
+
+def _group_row(line: Line) -> GroupRow:
+    counts: Counts = {SHOWN_PHASES[code]: number for code, number in enumerate(line.counts) if number}  # type: ignore[misc]  # the codes are those of looks
+    made: GroupRow = {
+        "key": line.key,
+        "kind": line.kind,
+        "name": one_line(line.name, CELL_CHARACTERS),
+        "depth": line.depth,
+        "leaf": line.leaf,
+        "open": line.open,
+        "counts": counts,
+        "total": line.total,
+        "ended": line.ended,
+        "failed": line.failed,
+        "seconds": max(0.0, line.last_end - line.first_call) if line.last_end else 0.0,
+    }
+    if line.ended < line.total:
+        made["since"] = line.first_call
+    return made

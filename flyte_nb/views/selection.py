@@ -1,0 +1,233 @@
+"""Decides which rows a query means, and in which order they stand.
+
+Filters are masks over whole columns. An order is worked out only as far as the page that is looked at needs it: a page
+near the top of a million rows costs a few milliseconds, and is exactly what a full sort would show. A held order is
+what was shown before, so that nothing moves under the reader's pointer.
+
+Must not know: what is shown of a row, or messages beyond the query itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+import numpy as np
+
+from flyte_nb.views.columns import CACHED, FAILED_CODES, SHOWN_CODE, SHOWN_PHASES, Columns, Numbers, lookup
+from flyte_nb.views.fields import Fields
+from flyte_nb.views.grouptree import rows_below
+from flyte_nb.views.protocol import Query, Sort
+from flyte_nb.views.textindex import TextIndex
+from flyte_nb.views.wording import PHASE_ORDER
+
+#: Views whose last order is kept.
+MAX_VIEWS = 8
+#: A page within the first so many of all rows is picked out without sorting the rest.
+_NEAR_TOP = 0.2
+#: Fewer rows are sorted at once.
+_FEW = 5_000
+
+_RANK = np.zeros(len(SHOWN_PHASES))
+_RANK[CACHED] = 0.5
+for _place, _phase in enumerate(PHASE_ORDER):
+    _RANK[SHOWN_CODE[_phase.value]] = _place
+_FAILED = lookup(FAILED_CODES)
+_WITH_RESULT = lookup((SHOWN_CODE["succeeded"], SHOWN_CODE["recovered"], CACHED))
+
+
+class Page(TypedDict):
+    """Rows of one page, and what is said about all."""
+
+    rows: Numbers
+    total: int
+    searched: int
+    newer: int
+    order: str
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What a view was shown last: the rows that matched, and what they were sorted by."""
+
+    query: Query
+    rows: Numbers
+    keys: list[Numbers]
+    latest: float
+    order: Numbers | None = field(default=None)
+
+    def sorted(self) -> Numbers:
+        """All rows in order."""
+        if self.order is None:
+            self.order = self.rows[_full_order(self.keys, len(self.rows))]
+        return self.order
+
+
+class Selections:
+    """Answers queries about one run; remembers what each view was shown, so that it can be held."""
+
+    def __init__(self, columns: Columns, fields: Fields, index: TextIndex) -> None:
+        self._columns, self._fields, self._index = columns, fields, index
+        self._shown: OrderedDict[str, _Shown] = OrderedDict()
+        self._matched: tuple[object, Numbers, int] = (None, np.empty(0, np.int64), 0)
+
+    def page(self, view: str, query: Query, offset: int, count: int, now: float) -> Page:
+        """Rows `offset` to `offset + count` of a query."""
+        rows, searched = self._matching(query)
+        held = self._shown.get(view) if query.get("hold") else None
+        if held is not None and _without_hold(held.query) == _without_hold(query):
+            ordered = self._held(held, rows)
+            changed = self._columns.changed
+            newer = int((changed[rows] > held.latest).sum())
+            words = "order held" + (f", {newer:,} newer" if newer else "")
+            return Page(rows=ordered[offset : offset + count], total=len(rows), searched=searched, newer=newer, order=words)
+        keys, words = self._keys(query, rows, now)
+        latest = float(self._columns.changed[rows].max(initial=0.0))
+        self._shown[view] = _Shown(query, rows, keys, latest)
+        self._shown.move_to_end(view)
+        while len(self._shown) > MAX_VIEWS:
+            self._shown.popitem(last=False)
+        return Page(rows=window(rows, keys, offset, count), total=len(rows), searched=searched, newer=0, order=words)
+
+    def _held(self, held: _Shown, rows: Numbers) -> Numbers:
+        """The order as it was, without what no longer matches; what newly matches comes last."""
+        before = held.sorted()
+        matches = np.zeros(self._columns.count, bool)
+        matches[rows] = True
+        known = np.zeros(self._columns.count, bool)
+        known[before] = True
+        return np.concatenate([before[matches[before]], rows[~known[rows]]])
+
+    # ------------------------------------------------------------------ which
+    def _matching(self, query: Query) -> tuple[Numbers, int]:
+        """Rows that match, in the order of calls, and how many could be looked at."""
+        columns = self._columns
+        filters = {key: value for key, value in query.items() if key not in {"sort", "hold"} and value}
+        key = (columns.version, columns.count, sorted(filters.items(), key=lambda item: item[0]))
+        if not filters.get("search") and self._matched[0] == key:
+            return self._matched[1:]
+        mask = self._mask(query)
+        searched = columns.count - 1
+        if search := query.get("search", "").strip():
+            found, whole = self._index.find(search, columns)
+            found |= self._named(search)
+            mask &= found
+            searched = int(whole[1:].sum())
+        rows = np.flatnonzero(mask)
+        self._matched = (key, rows, searched)
+        return rows, searched
+
+    def _mask(self, query: Query) -> Numbers:
+        columns = self._columns
+        mask = np.ones(columns.count, bool)
+        mask[0] = False  # the root action is the run
+        looks = query.get("looks") or []
+        if looks:
+            mask &= lookup(tuple(SHOWN_CODE[look] for look in looks if look in SHOWN_CODE))[columns.shown_phases]
+        if query.get("table") == "results":
+            mask &= _WITH_RESULT[columns.shown_phases]
+        if task := query.get("task"):
+            wanted = np.array([facts.short_name == task for facts in columns.tasks], bool)
+            mask &= wanted[columns.node_tasks][columns.node_ids]
+        if node := query.get("node"):
+            below = rows_below(columns, node)
+            mask &= below if below is not None else False
+        if cause := query.get("cause"):
+            mask &= self._of_cause(cause)
+        return mask
+
+    def _of_cause(self, key: str) -> Numbers:
+        """Rows of the same task that failed with the same words as the row whose number is the key."""
+        columns = self._columns
+        row = int(key) if key.isdecimal() and int(key) < columns.count else 0
+        words = self._fields.output(columns).codes
+        if not _FAILED[columns.phases[row]]:
+            return np.zeros(columns.count, bool)
+        tasks = columns.node_tasks[columns.node_ids]
+        same: Numbers = (words == words[row]) & (tasks == tasks[row]) & _FAILED[columns.phases]
+        return same
+
+    def _named(self, search: str) -> Numbers:
+        """Rows whose task or group is named so."""
+        needle, columns = " ".join(search.split()).casefold(), self._columns
+        tasks = np.array([needle in task.name.casefold() or needle in task.short_name.casefold() for task in columns.tasks], bool)
+        groups = np.array([needle in group.casefold() for group in columns.groups], bool)
+        named: Numbers = (tasks[columns.node_tasks] | groups[columns.node_groups])[columns.node_ids]
+        return named
+
+    # ------------------------------------------------------------------ in which order
+    def _keys(self, query: Query, rows: Numbers, now: float) -> tuple[list[Numbers], str]:
+        """What the rows are sorted by, the most important first, and the order in words."""
+        sorts = query.get("sort") or []
+        if sorts:
+            keys = [self._key(sort, rows, now) for sort in sorts]
+            return keys, "by " + ", ".join(_title(sort) for sort in sorts)
+        columns = self._columns
+        if columns.ended_at is None:
+            return [-columns.changed[rows]], "latest change first"
+        if _FAILED[columns.phases[rows]].any():
+            return [(~_FAILED[columns.phases[rows]]).astype(float)], "failed first"
+        return [], "in order of calls"
+
+    def _key(self, sort: Sort, rows: Numbers, now: float) -> Numbers:
+        key = self._column_key(sort["by"], rows, now)
+        return -key if sort["down"] else key
+
+    def _column_key(self, by: str, rows: Numbers, now: float) -> Numbers:
+        columns = self._columns
+        nodes = columns.node_ids[rows]
+        if by.startswith("in:"):
+            return self._fields.input(by[3:], columns).key()[rows]
+        if by == "value":
+            return self._fields.output(columns).key()[rows]
+        if by == "task":
+            return _ranks([task.short_name for task in columns.tasks])[columns.node_tasks][nodes]
+        if by == "group":
+            return _ranks(columns.groups)[columns.node_groups][nodes]
+        if by == "worker":
+            return _ranks(columns.workers)[columns.worker_ids[rows]]
+        started = columns.started[rows]
+        simple: dict[str, Numbers] = {
+            "phase": _RANK[columns.shown_phases[rows]],
+            "parent": columns.node_parents[nodes].astype(float),
+            "try": columns.attempts[rows].astype(float),
+            "started": np.where(started > 0, started, np.nan),
+            "queued": np.where(started > 0, started - columns.called[rows], np.nan),
+            "time": columns.seconds(now)[rows],
+        }
+        return simple.get(by, rows.astype(float))
+
+
+def window(rows: Numbers, keys: list[Numbers], offset: int, count: int) -> Numbers:
+    """`rows[offset : offset + count]` as they stand after a stable sort by these keys (NaN last)."""
+    if not keys:
+        return rows[offset : offset + count]
+    stop = min(offset + count, len(rows))
+    if len(keys) > 1 or len(rows) < _FEW or stop > _NEAR_TOP * len(rows) or stop <= 0:
+        return rows[_full_order(keys, len(rows))[offset:stop]]
+    key = keys[0]
+    last = np.partition(key, stop - 1)[stop - 1]
+    near = np.arange(len(rows)) if np.isnan(last) else np.flatnonzero(key <= last)
+    return rows[near[np.argsort(key[near], kind="stable")[offset:stop]]]
+
+
+def _full_order(keys: list[Numbers], count: int) -> Numbers:
+    if not keys:
+        return np.arange(count)
+    return np.argsort(keys[0], kind="stable") if len(keys) == 1 else np.lexsort(keys[::-1])
+
+
+def _ranks(words: list[str]) -> Numbers:
+    """The place of each word in the alphabet; equal words share it, and no word comes last."""
+    order = {word: float(place) for place, word in enumerate(sorted(set(words), key=lambda word: (word.casefold(), word)))}
+    return np.array([order[word] if word else np.nan for word in words])
+
+
+def _title(sort: Sort) -> str:
+    name = sort["by"].removeprefix("in:").removeprefix("out:")
+    return f"{name}, {'descending' if sort['down'] else 'ascending'}"
+
+
+def _without_hold(query: Query) -> dict[str, object]:
+    return {key: value for key, value in query.items() if key != "hold" and value}
