@@ -36,10 +36,10 @@ class Namer:
 
     def known(self, rows: Sequence[int]) -> dict[int, str]:
         """The names of some rows; those that would cost too much now are missing, and come later."""
-        left = AT_ONCE
+        left, count = AT_ONCE, self._run.read(lambda state: state.count)
         names: dict[int, str] = {}
         missing: list[int] = []
-        for row in rows:
+        for row in (row for row in rows if 0 <= row < count):
             while (name := self._run.read(lambda state, row=row: state.name_within(row, STEPS))) is None and left > 0:  # type: ignore[misc]  # bound now
                 left -= STEPS
             if name is None:

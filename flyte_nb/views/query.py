@@ -98,12 +98,12 @@ class RunQueries:
     def _tasks_in(self, query: Query) -> list[int]:
         """The tasks whose inputs are columns: of the chosen task or line of the tree, otherwise all."""
         columns = self._columns
-        mask: Numbers | None = None
+        nodes: Numbers | None = None
         if node := query.get("node"):
             below = rows_below(columns, node)
             if below is not None:
-                mask = columns.node_ids[below]
-        ids = self._table.tasks_of(mask)
+                nodes = columns.node_ids[below]
+        ids = self._table.tasks_of(nodes)
         if task := query.get("task"):
             ids = [each for each in ids if columns.tasks[each].short_name == task]
         return ids

@@ -85,10 +85,10 @@ class Table:
         fixed[1]["width"] = min(_INPUT_WIDTH, max([4, *map(len, names)]))
         return [*fixed, *inputs.values(), *(dict(column) for column in _AFTER)]  # type: ignore[list-item]  # copies of typed ones
 
-    def tasks_of(self, node_mask: Numbers | None = None) -> list[int]:
+    def tasks_of(self, node_ids: Numbers | None = None) -> list[int]:
         """Tasks that have actions beside the root's, in the order in which they were declared; of some nodes only."""
-        nodes = self._columns.node_tasks[1:] if node_mask is None else self._columns.node_tasks[1:][node_mask[1:]]
-        return [int(task) for task in np.unique(nodes)]
+        nodes = np.arange(1, self._columns.node_count) if node_ids is None else np.unique(node_ids[node_ids > 0])
+        return [int(task) for task in np.unique(self._columns.node_tasks[nodes])]
 
     def _sample(self, task_id: int) -> _Seen:
         columns = self._columns

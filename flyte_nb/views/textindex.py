@@ -19,7 +19,7 @@ import numpy as np
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import TERMINAL_CODES
 from flyte_nb.core.state import RunState
-from flyte_nb.views.columns import Columns, Numbers, ReadRun, lookup
+from flyte_nb.views.columns import FAILED_CODES, Columns, Numbers, ReadRun, lookup
 from flyte_nb.views.values import Texts
 from flyte_nb.views.wording import one_line
 
@@ -28,7 +28,7 @@ SLICE = 2_048
 #: Characters of a value that are searched.
 VALUE_LIMIT = 400
 #: Text is made for so long before an answer, so that a small run is always searched whole.
-AT_ONCE_SECONDS = 0.06
+AT_ONCE_SECONDS = 0.08
 #: The thread rests as long as it has worked: the run itself needs the interpreter too.
 REST_FACTOR = 1.0
 #: The reader hears that more has been searched once in so many seconds.
@@ -120,19 +120,19 @@ class TextIndex:
             count = self._run.read(lambda state: state.count)
             if self._bytes > MAX_BYTES:
                 return False
-            if self._calls < count:
+            if not self._todo:
+                self._look_for_ends(only_bad=self._calls < count)  # errors are what people look for
+            if not self._todo and self._calls < count:
                 self._add_calls(range(self._calls, min(self._calls + SLICE, count)))
                 return True
-            if not self._todo:
-                self._look_for_ends()
             if self._todo:
                 self._add_ends(self._todo.pop())
-            return bool(self._todo)
+            return bool(self._todo) or self._calls < count
 
-    def _look_for_ends(self) -> None:
-        phases = self._run.read(lambda state: np.frombuffer(bytes(state.phases), np.uint8))[: self._calls]
+    def _look_for_ends(self, *, only_bad: bool) -> None:
+        phases = self._run.read(lambda state: np.frombuffer(bytes(state.phases), np.uint8))
         self._ends = _grown(self._ends, len(phases))
-        rows = np.flatnonzero(_TERMINAL[phases] & ~self._ends[: len(phases)])
+        rows = np.flatnonzero((_FAILED if only_bad else _TERMINAL)[phases] & ~self._ends[: len(phases)])
         rows = rows[rows > 0]
         self._todo = [rows[lo : lo + SLICE] for lo in range(0, len(rows), SLICE)][::-1]
 
@@ -186,7 +186,7 @@ class TextIndex:
             thread.join(timeout)
 
 
-_TERMINAL = lookup(frozenset(TERMINAL_CODES))
+_TERMINAL, _FAILED = lookup(frozenset(TERMINAL_CODES)), lookup(FAILED_CODES)
 
 
 def _grown(mask: Numbers, count: int) -> Numbers:
