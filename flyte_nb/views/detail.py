@@ -23,7 +23,7 @@ from flyte_nb.views.protocol import (
     DETAIL_CHARACTERS,
     LOG_CHARACTERS,
     VALUE_CHARACTERS,
-    AttemptInfo,
+    AttemptLine,
     DetailAnswer,
     DetailRequest,
     ErrorInfo,
@@ -259,7 +259,7 @@ def _frames(traceback: str) -> list[Frame]:
     return frames
 
 
-def _attempts(known: _Known) -> list[AttemptInfo]:
+def _attempts(known: _Known) -> list[AttemptLine]:
     """The tries, the newest first."""
     tries = [_ended(record) for record in known.past]
     last = max((record.number for record in known.past), default=0)
@@ -279,7 +279,7 @@ def _attempts(known: _Known) -> list[AttemptInfo]:
     return tries[::-1]
 
 
-def _ended(record: AttemptRecord) -> AttemptInfo:
+def _ended(record: AttemptRecord) -> AttemptLine:
     return {
         "number": record.number,
         "look": _LOOK_OF_ENDING.get(record.ending, "failed"),

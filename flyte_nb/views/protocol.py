@@ -161,7 +161,7 @@ class RowsRequest(TypedDict):
     count: int
 
 
-class ColumnInfo(TypedDict):
+class TableColumn(TypedDict):
     """A column that can be shown.
 
     `key`: `phase`, `task`, `row` (position in the run), `action`, `group`, `parent`, `worker`, `try`, `queued` (seconds
@@ -214,7 +214,7 @@ class RowsAnswer(TypedDict):
     offset: int
     order: str
     columns: list[str]
-    catalog: list[ColumnInfo]
+    catalog: list[TableColumn]
     rows: list[Row]
     changed: dict[str, Row]
     length: int
@@ -323,7 +323,7 @@ class ErrorInfo(TypedDict):
     frames: list[Frame]
 
 
-class AttemptInfo(TypedDict):
+class AttemptLine(TypedDict):
     """One try: `ended_by` in words, empty while it runs; `counted`: it used up a retry."""
 
     number: int
@@ -369,7 +369,7 @@ class DetailAnswer(TypedDict):
     inputs: list[Value]
     outputs: list[Value]
     rich: list[str]
-    attempts: list[AttemptInfo]
+    attempts: list[AttemptLine]
     log: LogPart
     can_abort: bool
     can_rerun: bool

@@ -17,7 +17,7 @@ from flyte_nb.core.events import Inputs, TaskFacts
 from flyte_nb.core.payloads import Blob, Item
 from flyte_nb.core.state import RunState
 from flyte_nb.views.columns import FAILED_CODES, SHOWN_PHASES, Columns, Numbers, ReadRun
-from flyte_nb.views.protocol import CELL_CHARACTERS, ColumnInfo, Row
+from flyte_nb.views.protocol import CELL_CHARACTERS, Row, TableColumn
 from flyte_nb.views.values import Texts, is_number
 from flyte_nb.views.wording import duration, one_line
 
@@ -28,11 +28,11 @@ SLOW_FACTOR, SLOW_SECONDS = 5, 2.0
 _MEDIAN_OF = 2_048
 _INPUT_WIDTH, _VALUE_WIDTH = 24, 40
 
-_FIXED: tuple[ColumnInfo, ...] = (
+_FIXED: tuple[TableColumn, ...] = (
     {"key": "phase", "title": "Phase", "type": "text", "width": 10, "shown": True, "sortable": True},
     {"key": "task", "title": "Task", "type": "text", "width": 12, "shown": True, "sortable": True},
 )
-_AFTER: tuple[ColumnInfo, ...] = (
+_AFTER: tuple[TableColumn, ...] = (
     {"key": "value", "title": "Output or error", "type": "text", "width": _VALUE_WIDTH, "shown": True, "sortable": True},
     {"key": "try", "title": "Try", "type": "number", "width": 3, "shown": True, "sortable": True},
     {"key": "time", "title": "Time", "type": "seconds", "width": 8, "shown": True, "sortable": True},
@@ -66,9 +66,9 @@ class Table:
         self._medians: tuple[int, dict[int, float]] = (-1, {})
 
     # ------------------------------------------------------------------ columns
-    def catalog(self, task_ids: list[int]) -> list[ColumnInfo]:
+    def catalog(self, task_ids: list[int]) -> list[TableColumn]:
         """All columns that actions of these tasks can have, in the order in which they stand."""
-        inputs: dict[str, ColumnInfo] = {}
+        inputs: dict[str, TableColumn] = {}
         shown = 0
         for task_id in task_ids:
             facts, seen = self._columns.tasks[task_id], self._sample(task_id)
@@ -198,12 +198,12 @@ def _facts_of(state: RunState, row: int) -> _Fact:
     return _Fact(state.task_of(row), parent, state.inputs(row), state.output(row), has_output, "" if has_output else reason)
 
 
-def _input_column(name: str) -> ColumnInfo:
+def _input_column(name: str) -> TableColumn:
     title = one_line(name, _INPUT_WIDTH * 2)
     return {"key": f"in:{name}", "title": title, "type": "number", "width": min(_INPUT_WIDTH, len(title)), "shown": False, "sortable": True}
 
 
-def _widen(column: ColumnInfo, seen: _Seen, place: int) -> None:
+def _widen(column: TableColumn, seen: _Seen, place: int) -> None:
     if not seen.numbers[place]:
         column["type"] = "text"
     if seen.blobs[place]:
