@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flyte_nb.core.phases import CODE, ActionPhase
+from flyte_nb.engine.ceiling import room
 from flyte_nb.engine.commands import Command, SendChunk, SendTask
 from flyte_nb.engine.fitting import Capacity, Need
 from flyte_nb.engine.lanes import BUDGET_SECONDS, MAX_ROWS, TARGET_SECONDS, Lane, async_rows, sync_rows
@@ -23,6 +24,7 @@ PREFETCH_BELOW_SECONDS = TARGET_SECONDS / 2
 #: A worker that died is expected to be replaced for so long.
 RETURN_SECONDS = 30.0
 
+_NO_NEED = Need(0.0, 0, 0)
 _ABORTED, _TIMED_OUT = CODE[ActionPhase.ABORTED], CODE[ActionPhase.TIMED_OUT]
 
 
@@ -98,7 +100,9 @@ class Placement:
         lanes.sort(key=lambda pair: (-pair[0].depth, pair[0].last_chunk))
         commands: list[Command] = []
         for lane, run in lanes:
-            if lane.alone:
+            if run.state.settings.max_action_concurrency and not lane.alone:
+                self._fill_one_by_one(lane, run, agents, now, commands)
+            elif lane.alone:
                 agents = self._fill_alone(lane, run, {each.state.name: each for each in runs}, agents, now, commands)
             elif lane.need is not None:
                 agents = self._fill_needy(lane, lane.need, run, agents, now, commands)
@@ -113,6 +117,19 @@ class Placement:
             self._fill_async(lane, run, agents, now, commands)
         else:
             self._fill_sync(lane, run, agents, now, commands)
+
+    def _fill_one_by_one(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
+        """Hand out actions of a run that has a limit on them: each by itself, as they would start one after the other in a chunk."""
+        need = lane.need or _NO_NEED
+        open_agents = [agent for agent in agents if need.fits(agent.capacity)]
+        while lane.count and open_agents and room(run, self.chunks.values()):
+            agent = min(open_agents, key=lambda agent: (agent.async_rows if lane.is_async else 0, -agent.free_slots))
+            large = need.is_more_than_a_slot(agent.capacity)
+            full = bool(lane.concurrency) and lane.in_flight[agent.agent] >= lane.concurrency
+            if full or ((large or not lane.is_async) and not self._spare(agent, need)):
+                open_agents.remove(agent)
+                continue
+            self._send(lane, run, agent, 1, now, commands, weight=need.slots(agent.capacity) if large else 0, gpus=need.gpus)
 
     def _fill_needy(
         self, lane: Lane, need: Need, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]
@@ -154,6 +171,10 @@ class Placement:
             if quiet:
                 gpus = lane.need.gpus if lane.need is not None else 0
                 most = MAX_ROWS if lane.is_async else 1
+                if run.state.settings.max_action_concurrency:
+                    most = min(most, room(run, self.chunks.values()))
+                if not most:
+                    break
                 self._send(lane, run, agent, most, now, commands, weight=agent.slots, gpus=gpus)
                 agent.alone = agent.last_chunk
             agents = [other for other in agents if other is not agent]

@@ -104,6 +104,37 @@ def test_a_limit_of_inline_bytes_refuses_what_is_larger() -> None:
     ]
 
 
+def test_a_run_keeps_to_its_limit_of_actions_at_once() -> None:
+    """The root counts, sync and async alike; drivers inside do not make it stand still."""
+
+    @bare.task
+    async def nap(number: int) -> int:
+        await asyncio.sleep(0.01)
+        return number
+
+    @bare.task
+    def block(number: int) -> int:
+        return number
+
+    @bare.task
+    async def part(numbers: list[int]) -> int:
+        return sum(await asyncio.gather(*(nap(each) for each in numbers)))
+
+    @bare.task
+    async def main() -> int:
+        flat = await asyncio.gather(*(task.aio(each) for task in (nap, block) for each in range(8)))
+        return sum([*flat, *await asyncio.gather(part([1, 2]), part([3]))])
+
+    limited = flyte.with_runcontext(max_action_concurrency=3)
+    run = finished(limited.run(main))
+    # Leaves only: a driver that waits counts too, and one more may start where nothing else could go on.
+    state = run.state
+    spans = [(state.started_ats[row], state.ended_ats[row]) for row in range(1, 17)]
+    peak = max(sum(start < at <= end for start, end in spans) for at in (end for _start, end in spans))
+
+    assert (run.outputs()[0], peak <= 2) == (62, True)
+
+
 def test_the_context_tells_of_the_action_and_its_run() -> None:
     """Names, version, folders, and a place for values."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
-from flyte_nb.core.events import AttemptFailed, Event, RunStarted, TaskFacts
+from flyte_nb.core.events import AttemptFailed, Event, RunSettings, RunStarted, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.phases import CODE, TERMINAL_CODES, ActionPhase
 from flyte_nb.core.policy import RetryStrategy, Timeout
@@ -90,9 +90,13 @@ class Bench:
         self.now += seconds
         return self.send(TimeReached())
 
-    def start(self, run: str = "r", root: TaskFacts = ROOT, *, in_kernel: bool = True, max_actions: int = 1_000) -> list[Command]:
-        """Ask for a run."""
-        return self.send(RunRequested(run, root, b"" if in_kernel else b"root", ("in",), in_kernel, max_actions))
+    def start(
+        self, run: str = "r", root: TaskFacts = ROOT, *, in_kernel: bool = True, max_actions: int = 1_000, at_once: int = 0
+    ) -> list[Command]:
+        """Ask for a run; of its actions at most `at_once` run at a time (0: no limit)."""
+        settings = RunSettings(max_action_concurrency=at_once)
+        blob = b"" if in_kernel else b"root"
+        return self.send(RunRequested(run, root, blob, ("in",), in_kernel, max_actions, settings=settings))
 
     def join(self, agent: str = "w1", slots: int = 1, *, ours: bool = True) -> list[Command]:
         """A worker comes."""
