@@ -34,7 +34,7 @@ from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
 from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
-from flyte_nb.remote.rerun import Asked, prepare
+from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into
 from flyte_nb.settings import CLUSTER_SETTINGS, Settings, from_environment
 from flyte_nb.store.folders import RunFolders
 from flyte_nb.store.memory import MemoryStore
@@ -196,6 +196,7 @@ class Workspace:
         labels: Mapping[str, str] | None = None,
         max_actions: int | None = None,
         settings: RunSettings = NO_SETTINGS,
+        recover: str | None = None,
     ) -> Run:
         """Start a run; returns at once.
 
@@ -210,8 +211,10 @@ class Workspace:
             labels: kept with the run.
             max_actions: most actions; default from the settings.
             settings: what holds for all its actions; without a folder it gets one of its own.
+            recover: an earlier run: what this one calls and what succeeded there does not run again. The root runs.
 
         Raises:
+            RunNotFoundError: there is no run to recover of that name.
             TypeError: not a task, or inputs of the wrong type.
             ValueError: inputs are missing, or the name is taken by a live run.
             NotSerializableError: an input, or something that the task uses, cannot be pickled.
@@ -219,7 +222,8 @@ class Workspace:
         if not isinstance(task, Task):
             raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{type(task)}'.")
         inputs = task.pack_inputs(args, kwargs or {})
-        return self._start(task, inputs, Asked(name, driver, custom_context, labels, max_actions, settings))
+        origin = NO_ORIGIN if recover is None else recover_into(recover, (ids.ROOT_ACTION,), self._store.get)
+        return self._start(task, inputs, Asked(name, driver, custom_context, labels, max_actions, settings, origin))
 
     def rerun(
         self,

@@ -17,14 +17,14 @@ from dataclasses import replace
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from flyte_nb import errors
-from flyte_nb.authoring import environ, reports, sources
+from flyte_nb.authoring import environ, history, reports, sources
 from flyte_nb.authoring.call import Call
 from flyte_nb.authoring.checking import plainness
 from flyte_nb.authoring.outcomes import thrown_at
 from flyte_nb.authoring.schema import schema_of
 from flyte_nb.authoring.signature import Signature
 from flyte_nb.authoring.terms import INERT, Interface, TaskPolicy, inline_types
-from flyte_nb.authoring.versions import CodePolicy, TooLargeError, code_version
+from flyte_nb.authoring.versions import CodePolicy, TooLargeError, code_parts, version_of
 from flyte_nb.core.caching import VersionParameters
 from flyte_nb.core.current import CURRENT, Frame
 from flyte_nb.core.events import Inputs, RunSettings, TaskFacts
@@ -317,10 +317,21 @@ class Task(Generic[P, R]):
         if self.facts.version:
             return self.facts
         try:
-            version = code_version(self.func, most_bytes)
+            parts = code_parts(self.func, most_bytes)
         except TooLargeError:
-            version = f"once-{secrets.token_hex(8)}"
+            return replace(self.facts, version=f"once-{secrets.token_hex(8)}")
+        version = version_of(parts)
+        history.remember(self.name, version, parts)
         return replace(self.facts, version=version)
+
+    def version_story(self) -> history.VersionStory:
+        """How the code of this task, with all that it uses, changed from run to run; printed, it reads as a text.
+
+        A change of the version is why results of the cache are no longer taken, and why a recovery runs the task again.
+        """
+        fixed = self.cache.version_override
+        note = f"The cache does not follow the code: its version is given as {fixed!r}." if fixed and self.cache.is_enabled() else ""
+        return history.story(self.name, code_parts(self.func), note)
 
     def cache_keys(self, run: str, inputs: Sequence[Inputs]) -> list[str]:
         """What results of these calls are kept under: task, interface, version of the code, inputs.

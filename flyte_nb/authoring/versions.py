@@ -29,6 +29,8 @@ from flyte_nb.core.payloads import SCALARS, Blob, dump_into, is_installed
 
 _FUNCTIONS = (FunctionType, staticmethod, classmethod, property)
 _CONTAINERS = frozenset({list, tuple, dict})
+#: An object with a method of this name says itself what it uses: pairs of code and the names that the code sees.
+USED_CODE = "_flyte_nb_used_code"
 #: Containers of more than so many things, or deeper in each other, are taken as values, whatever they hold.
 _MOST_MEMBERS, _DEEPEST = 1_000, 3
 
@@ -74,7 +76,9 @@ def code_parts(func: Callable[..., object], most_bytes: int | None = None) -> li
     Raises:
         TooLargeError: there is such a value.
     """
-    return list(_Walk(most_bytes).parts(func.__name__, func))
+    code = getattr(func, "__code__", None)
+    name = type(func).__name__ if code is None else code.co_name  # and not the function's name: cells are numbered
+    return list(_Walk(most_bytes).parts(name, func))
 
 
 def code_version(func: Callable[..., object], most_bytes: int | None = None) -> str:
@@ -123,8 +127,8 @@ class _Walk:
             yield from self.parts(f"{path} > self", value.__self__)
         elif type(value) in _CONTAINERS:
             yield from self._members(path, value)
-        elif hasattr(type(value), "used_code"):  # a cell
-            for code, names in value.used_code():
+        elif hasattr(type(value), USED_CODE):  # a cell
+            for code, names in getattr(value, USED_CODE)():
                 yield Part(path, digest_code(code), code)
                 yield from self._globals(path, code, names)
         else:  # a task, or what a decorator made
@@ -233,7 +237,7 @@ def _holds_code(value: Any, depth: int = 0) -> bool:
         return True
     if isinstance(value, ModuleType | BuiltinFunctionType):
         return False
-    return _own(value, "func") is not None or _own(value, "__wrapped__") is not None or hasattr(kind, "used_code")
+    return _own(value, "func") is not None or _own(value, "__wrapped__") is not None or hasattr(kind, USED_CODE)
 
 
 def _unwrapped(member: Any) -> Any:

@@ -126,6 +126,10 @@ class Driver:
     output: CodeType | None
     user_ns: dict[str, Any]
 
+    def _flyte_nb_used_code(self) -> list[tuple[CodeType, dict[str, Any]]]:
+        """What the version of a driver depends on: see `authoring.versions`."""
+        return [(code, self.user_ns) for code in (self.body, self.output) if code is not None]
+
     async def run(self) -> Any:
         """Run the body; names that it assigned are in the notebook when it has succeeded."""
         namespace = DriverNamespace(self.user_ns)

@@ -62,7 +62,9 @@ class NotebookWorkspace(Protocol):
         """Change settings."""
         ...
 
-    def run_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, driver: str | None = None) -> NotebookRun:
+    def run_task(
+        self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, driver: str | None = None, recover: str | None = None
+    ) -> NotebookRun:
         """Start a run; returns at once."""
         ...
 
@@ -185,6 +187,7 @@ class FlyteMagics(Magics):
     @argument("-a", "--noblock", dest="block", action="store_false", help="Return at once (default); the view below stays live.")
     @argument("-o", "--out", type=variable_name, metavar="NAME", help="Bind the Run to this name, at once.")
     @argument("--group", metavar="NAME", help="Group that the calls of this cell belong to.")
+    @argument("--recover", metavar="RUN", help="Name of an earlier run of this cell: what succeeded in it is not run again.")
     @cell_magic
     def flyte_run(self, line: str, cell: str) -> Any:
         """Run this cell as the driver of a run: task calls in it become actions; `await` works at the top level.
@@ -196,7 +199,8 @@ class FlyteMagics(Magics):
         options = read(self.flyte_run, line, "%%flyte_run")
         name = options.out or f"cell_{cells.cell_number(self._shell)}"
         function = cells.driver(self._shell, cell).as_function(name, group=options.group)
-        run = self._workspace.run_task(TaskEnvironment(DEFAULT_ENVIRONMENT).task(function), (), {}, driver="kernel")
+        task = TaskEnvironment(DEFAULT_ENVIRONMENT).task(function)
+        run = self._workspace.run_task(task, (), {}, driver="kernel", recover=options.recover)
         if options.out:
             self._shell.user_ns[options.out] = run
         if not options.block:

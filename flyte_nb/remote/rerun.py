@@ -88,17 +88,26 @@ def prepare(name: str, action: str, changes: Mapping[str, Any], *, recover: bool
             f"recover=True cannot be combined with action_name={action!r}: what succeeded is found by its place below the "
             f"root, and a run of {action} alone has another root. Leave one of the two out."
         )
-    state = find(name)
-    if state is None:
-        raise errors.RunNotFoundError(name)
-    if recover and state.ended_at is None:
-        raise ValueError(f"Run {name} has not ended, so it cannot be recovered: wait for it, or abort it, and try again.")
+    state = _found(name, find, to_recover=recover)
     row = _row(state, action)
     task = _task(state, row, own)
     inputs = _inputs(state, row, task, changes)
-    if not recover:
-        return Rerun(task, inputs, state, Origin(name, "rerun"))
-    return Rerun(task, inputs, state, Origin(name, "recover", Recovery(list(chain(state, find)), force)))
+    return Rerun(task, inputs, state, recover_into(name, force, find) if recover else Origin(name, "rerun"))
+
+
+def recover_into(name: str, force: Sequence[str], find: Find) -> Origin:
+    """What a new run takes over of an earlier one; arguments and errors as of `prepare`."""
+    states = list(chain(_found(name, find, to_recover=True), find))
+    return Origin(name, "recover", Recovery(states, force))
+
+
+def _found(name: str, find: Find, *, to_recover: bool) -> RunState:
+    state = find(name)
+    if state is None:
+        raise errors.RunNotFoundError(name)
+    if to_recover and state.ended_at is None:
+        raise ValueError(f"Run {name} has not ended, so it cannot be recovered: wait for it, or abort it, and try again.")
+    return state
 
 
 def chain(state: RunState, find: Find) -> Iterator[RunState]:
@@ -151,3 +160,6 @@ def _check_names(state: RunState, row: int, task: TaskFacts, changes: Mapping[st
             f"{where} was called with {gone}, which {task.name} no longer takes. Known inputs: {known}. "
             f"Start it anew with flyte.run({task.short_name}, ...)."
         )
+
+
+__all__ = ["NO_ORIGIN", "Asked", "Rerun", "chain", "prepare", "recover_into"]

@@ -17,7 +17,7 @@ class DriverRun(FakeRun):
 
     def __init__(self, name: str, function: Any) -> None:
         super().__init__(name, root=task(function.__name__))
-        self._function = function
+        self.function = function
         self._result: tuple[Any, ...] = ()
         self.error: BaseException | None = None
         self.waited = 0
@@ -27,7 +27,7 @@ class DriverRun(FakeRun):
 
         def work() -> None:
             try:
-                self._result = (asyncio.run(self._function()),)
+                self._result = (asyncio.run(self.function()),)
             except BaseException as error:  # noqa: BLE001 - the test looks at it
                 self.error = error
 
@@ -64,6 +64,7 @@ class FakeWorkspace:
         self.settings = Settings()
         self.started: list[DriverRun] = []
         self.drivers: list[str | None] = []
+        self.recovered: list[str | None] = []
         self.facts: ClusterFacts | None = None
         self.calls: list[tuple[Any, ...]] = []
 
@@ -76,11 +77,14 @@ class FakeWorkspace:
         """Change settings."""
         self.settings = self.settings.with_values(**values)
 
-    def run_task(self, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, driver: str | None = None) -> DriverRun:
+    def run_task(
+        self, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, driver: str | None = None, recover: str | None = None
+    ) -> DriverRun:
         """Make a run that waits for `go`."""
         assert not args
         assert not kwargs
         self.drivers.append(driver)
+        self.recovered.append(recover)
         self.started.append(DriverRun(f"r{len(self.started)}", what.func))
         return self.started[-1]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from flyte_nb.authoring.environment import TaskEnvironment
-from flyte_nb.authoring.versions import CodePolicy, code_version, used_names
+from flyte_nb.authoring.versions import CodePolicy, TooLargeError, code_version, used_names
 from flyte_nb.core.caching import VersionParameters
 
 CELL = '''
@@ -129,3 +130,51 @@ def test_names_that_code_reads_are_told_from_those_that_it_assigns() -> None:
     read, attributes = used_names(names["f"].__code__)
 
     assert ({"a", "c"} <= read, "b" in read, "x" in attributes) == (True, False, True)
+
+
+def test_a_task_that_was_pickled_and_loaded_has_the_same_version() -> None:
+    """A worker, or another kernel, sees the version that the notebook saw."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    cell = CELL.replace("threading.Lock()", "None").replace("with LOCK:", "if not LOCK:").replace("@functools.lru_cache\n", "")
+    exec(compile(cell, "<cell>", "exec"), names)  # noqa: S102 - a cell
+    task = TaskEnvironment("shipped").task(names["f"])
+    loaded = cloudpickle.loads(task.pickled())
+
+    assert loaded.facts.version == task.current_facts().version == code_version(loaded.func)
+
+
+def test_code_in_lists_and_dictionaries_counts() -> None:
+    """A table of functions is code too; one that holds itself has a version."""
+    cell = "def one(x): return x + 1\nTABLE = {'one': [one]}\nTABLE['self'] = TABLE\ndef f(x): return TABLE['one'][0](x)\n"
+
+    assert version(cell) == version(cell) != version(cell.replace("x + 1", "x + 2"))
+
+
+def test_what_a_property_or_getattr_would_do_is_not_done() -> None:
+    """Looking at the user's objects runs none of their code."""
+    cell = "class Odd:\n    def __getattr__(self, name): raise RuntimeError(name)\nODD = Odd()\ndef f(x): return ODD\n"
+
+    assert version(cell) == version(cell)
+
+
+def test_large_values_are_not_looked_at_where_that_is_asked() -> None:
+    """A root in the kernel may read all of a notebook's data."""
+    names: dict[str, Any] = {"__name__": "__main__", "DATA": [bytes(1000)] * 3}
+    exec("def f(x): return DATA", names)  # noqa: S102 - a cell
+
+    assert code_version(names["f"], 10_000) == code_version(names["f"])
+    with pytest.raises(TooLargeError):
+        code_version(names["f"], 500)
+
+
+def test_a_task_that_reads_its_environment_does_not_depend_on_the_other_tasks() -> None:
+    """A task that is added makes no new version of the others."""
+    env = TaskEnvironment("grows")
+
+    def f(x: int) -> object:
+        return env, x
+
+    before = code_version(f)
+    env.task(test_the_salt_is_part_of_the_policy)
+
+    assert code_version(f) == before

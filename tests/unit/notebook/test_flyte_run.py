@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from IPython.core.error import UsageError
 
+from flyte_nb.authoring.versions import code_version
 from flyte_nb.core.current import CURRENT
 from flyte_nb.notebook import cells
 from tests.unit.notebook.conftest import Cells
@@ -23,6 +24,29 @@ def test_the_body_runs_as_a_root_task_in_the_kernel(nb: Cells) -> None:
     assert nb["sweep"] is nb.workspace.started[0]
     assert nb.workspace.started[0].state.root.short_name == "sweep"
     assert "made" not in nb
+
+
+def test_a_cell_can_go_on_where_an_earlier_run_of_it_ended(nb: Cells) -> None:
+    """The name of that run is handed on."""
+    nb.run("%%flyte_run --recover r7\nmade = 1")
+    nb.run("%%flyte_run\nmade = 1")
+
+    assert nb.workspace.recovered == ["r7", None]
+
+
+def test_the_version_of_a_cell_is_that_of_its_code_and_of_what_it_uses(nb: Cells) -> None:
+    """Whatever else the notebook holds, and whenever it is run."""
+
+    def version(cell: str) -> str:
+        nb.run(f"%%flyte_run\n{cell}")
+        return code_version(nb.workspace.started[-1].function)
+
+    nb.run("rate = 2\ndef helped(x):\n    return x * rate\nlarge = bytes(10_000_000)")
+    first = version("helped(3)")
+    again = version("# once more\nhelped(3)")
+    nb.run("rate = 3")
+
+    assert (first, version("helped(3)") == first, version("helped(4)") == first) == (again, False, False)
 
 
 def test_names_appear_in_the_notebook_when_the_body_has_succeeded(nb: Cells) -> None:

@@ -144,7 +144,7 @@ def test_a_run_is_viewed_by_variable_or_name(nb: Cells, monkeypatch: pytest.Monk
         ("%%flyte_task --cache ", ["auto", "override", "disable"]),
         ("%%flyte_task --cache au", ["auto"]),
         ("%%flyte_task --env ", ["etl"]),
-        ("%%flyte_run --", ["--block", "--noblock", "--out", "--group"]),
+        ("%%flyte_run --", ["--block", "--noblock", "--out", "--group", "--recover"]),
         ("%flyte_config max", ["max_actions"]),
         ("%%flyte_task -o", ["-o"]),
         ("%flyte_config ne", ["nest"]),
