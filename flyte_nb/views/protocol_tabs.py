@@ -18,6 +18,8 @@ MAX_BINS, MAX_WORDS = 20, 3
 MAX_BARS = 1_500
 #: Most lanes of a page of a timeline, and most pixels.
 MAX_LANES, MAX_PIXELS = 40, 2_400
+#: Steps of the overview of a whole run.
+MAX_OVERVIEW = 200
 
 
 class SpreadRequest(TypedDict):
@@ -86,9 +88,11 @@ Bar = tuple[int, int, float, float, int, Look]
 
 
 class Lane(TypedDict):
-    """One worker. `bars` are actions that are wide enough; `busy` is the share in percent of each pixel that the others take
-    (empty if there are none; over 100 where several run at once); `failed` are (pixel, row, number) of bad ends, also of
-    actions that are part of `busy`. `rows` is the number of sub-lanes; `longest` seconds of what runs there now.
+    """One worker.
+
+    `bars` are actions that are wide enough; `busy` is the share in percent of each pixel that the others take (empty if
+    there are none; over 100 where several run at once); `failed` are (pixel, row, number) of bad ends, also of actions
+    that are part of `busy`. `rows` is the number of sub-lanes; `longest` seconds of what runs there now.
     """
 
     worker: str
@@ -138,9 +142,10 @@ class RichRequest(TypedDict):
 
 
 class RichAnswer(TypedDict):
-    """One rich form. `mime` image/png or image/jpeg: `data` is base64. text/html: `text` is a document for
-    `<iframe sandbox="" srcdoc=...>`, without rights, and it carries a policy that loads and runs nothing. `error` says
-    in words why there is none.
+    """One rich form.
+
+    `mime` image/png or image/jpeg: `data` is base64. text/html: `text` is a document for `<iframe sandbox="" srcdoc=...>`,
+    without rights, and it carries a policy that loads and runs nothing. `error` says in words why there is none.
     """
 
     kind: Literal["rich"]
