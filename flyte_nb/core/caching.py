@@ -5,7 +5,7 @@ Must not know: where results are stored, or how a function's code is read.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -153,18 +153,46 @@ def cache_from_request(cache: object) -> Cache:
 
 @dataclass(frozen=True, slots=True)
 class CachedResult:
-    """A result that may stand for new ones: the output, when it was made, and by which run."""
+    """A result that may stand for new ones: the output, when it was made, by which run, and of which task."""
 
     output: Item
     at: float
     run: str
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A result that is asked for, unless it was made before `oldest_at` (UTC seconds)."""
+
+    key: str
+    task: str
+    oldest_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What came of asking: results that are there, and keys that are for the one that asked to compute."""
+
+    found: Mapping[str, CachedResult]
+    granted: Sequence[str] = ()
 
 
 class ResultCache(Protocol):
-    """Keeps results by key. Called by the controller, on its thread: be quick."""
+    """Keeps results by key, for all kernels that share it. Called by the controller, on its thread: be quick.
 
-    def get(self, key: str) -> CachedResult | None:
-        """The result under a key, or None."""
+    Of those who ask for a key at one time, one is granted it; the others are told when there is a result, or when the key
+    has become free: it was released, or the process that had it is gone.
+    """
 
-    def put(self, key: str, result: CachedResult) -> None:
-        """Keep a result; one that was there is replaced."""
+    def listen(self, later: Callable[[Sought], None]) -> None:
+        """Say who is told of what `seek` left open; on any thread."""
+
+    def seek(self, wanted: Sequence[Wanted]) -> Sought:
+        """What is known at once; each key that is left open is told of later, once."""
+
+    def keep(self, results: Sequence[tuple[str, CachedResult]]) -> None:
+        """Keep results, and give their keys back; a result that was there is replaced."""
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Give keys back without a result."""

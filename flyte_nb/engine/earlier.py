@@ -23,14 +23,14 @@ class Earlier:
         run, desk: what `RunControl` has.
         record: applies and records an event.
         ended: (rows, now): rows reached a terminal phase.
-        queue: queues a row, later.
+        queue: queues rows, later.
     """
 
     run: RunRecord
     desk: Desk
     record: Callable[[Event], None]
     ended: Callable[[Sequence[int], float], None]
-    queue: Callable[[int], None]
+    queue: Callable[[Sequence[int]], None]
 
     def root_left(self, key: str, now: float) -> bool:
         """Whether the root is to run; if not, it has been given its output."""

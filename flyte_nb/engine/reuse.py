@@ -1,17 +1,20 @@
 """Decides when an earlier result stands for a call, and which results are kept for later ones.
 
-Results are kept by key: whoever calls works it out (the task, its code and the inputs). Errors are never kept. With `serialize`,
-of several calls with one key the first one runs, and the others wait for its result; if it fails, the next one runs.
+Results are kept by key: whoever calls works it out (the task, its code and the inputs). Errors are never kept. Equal
+calls are computed once: while one runs, here or in another kernel, the others wait for its result; if it fails, or its
+kernel dies, the next one runs. A call that computes in any case (`override`) waits for nobody, unless it says `serialize`.
+
+A key is *open* while this kernel asks for its result or computes it. Whoever keeps results may answer at once or later.
 
 Part of the controller (pure). Must not know: how keys are made, or where results are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from flyte_nb.core.caching import CachedResult, ResultCache
+from flyte_nb.core.caching import CachedResult, ResultCache, Sought, Wanted
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import CODE, TERMINAL_CODES, ActionPhase
 from flyte_nb.engine.records import RunRecord
@@ -20,18 +23,37 @@ _SUCCEEDED = CODE[ActionPhase.SUCCEEDED]
 
 #: Ends rows of a run with these outputs: (rows, outputs, now).
 Reused = Callable[[Sequence[int], Sequence[Item], float], None]
-#: Queues a row of a run.
-Queue = Callable[[int], None]
+#: Queues rows of a run.
+Queue = Callable[[Sequence[int]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiter:
-    """A call that waits for an equal one."""
+    """A call that waits for an answer, or for an equal call."""
 
     run: RunRecord
     row: int
+    oldest_at: float
     reused: Reused
     queue: Queue
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still waits: it may have been stopped."""
+        return self.run.state.phases[self.row] not in TERMINAL_CODES
+
+
+class _NoResults:
+    """Keeps nothing; what is asked for is to be computed."""
+
+    def listen(self, later: Callable[[Sought], None]) -> None: ...
+
+    def seek(self, wanted: Sequence[Wanted]) -> Sought:
+        return Sought({}, [each.key for each in wanted])
+
+    def keep(self, results: Sequence[tuple[str, CachedResult]]) -> None: ...
+
+    def release(self, keys: Sequence[str]) -> None: ...
 
 
 class Reuse:
@@ -42,18 +64,9 @@ class Reuse:
     """
 
     def __init__(self, results: ResultCache | None) -> None:
-        self._results = results
-        self._waiting: dict[str, list[_Waiter]] = {}
-
-    def find(self, run: RunRecord, task: int, key: str, now: float) -> CachedResult | None:
-        """The result that stands for a call, or None."""
-        cache, settings = run.state.tasks[task].cache, run.state.settings
-        if self._results is None or cache.behavior != "auto" or settings.disable_cache or settings.overwrite_cache:
-            return None
-        found = self._results.get(key)
-        if found is None or (cache.max_age_seconds and found.at + cache.max_age_seconds < now):
-            return None
-        return found
+        self._results: ResultCache = _NoResults() if results is None else results
+        self._open: dict[str, list[_Waiter]] = {}
+        self._leaders: dict[str, tuple[RunRecord, int]] = {}
 
     def call(self, run: RunRecord, rows: Sequence[int], keys: Sequence[str], now: float, *, reused: Reused, queue: Queue) -> list[int]:
         """Answer calls of one task from the cache; returns the rows that are to run now.
@@ -64,47 +77,104 @@ class Reuse:
             keys: their keys, one each.
             now: UTC seconds.
             reused: ends rows with outputs.
-            queue: queues a row, later.
+            queue: queues rows, later.
         """
-        task = run.state.nodes[run.state.node_ids[rows[0]]].task
-        hits: list[tuple[int, Item]] = []
-        left: list[int] = []
+        settings, task = run.state.settings, run.state.task_of(rows[0])
+        cache = task.cache
+        if settings.disable_cache:
+            return list(rows)
+        reads = cache.behavior == "auto" and not settings.overwrite_cache
+        if not reads and not cache.serialize:
+            run.cache_keys.update(zip(rows, keys, strict=True))
+            return list(rows)
+        oldest_at = now - cache.max_age_seconds if cache.max_age_seconds else 0.0
+        first: dict[str, int] = {}
         for row, key in zip(rows, keys, strict=True):
-            found = self.find(run, task, key, now)
-            if found is not None:
-                hits.append((row, found.output))
-            elif self._leads(run, row, key, reused, queue):
-                left.append(row)
-        if hits:
-            reused([row for row, _output in hits], [output for _row, output in hits], now)
+            if key in self._open:
+                self._open[key].append(_Waiter(run, row, oldest_at, reused, queue))
+            else:
+                self._open[key], first[key] = [], row
+        wanted = [Wanted(key, task.name, oldest_at) for key in first]
+        sought = self._results.seek(wanted) if reads else Sought({}, list(first))
+        left = []
+        for key in sought.granted:
+            self._lead(key, run, first[key])
+            left.append(first.pop(key))
+        for key, row in first.items():
+            self._open[key].insert(0, _Waiter(run, row, oldest_at, reused, queue))
+        self._found(sought.found.items(), now)
         return left
 
-    def _leads(self, run: RunRecord, row: int, key: str, reused: Reused, queue: Queue) -> bool:
-        """Whether a call runs now; if not, it waits for an equal one."""
-        if run.state.settings.disable_cache:
-            return True
-        if run.state.task_of(row).cache.serialize:
-            if key in self._waiting:
-                self._waiting[key].append(_Waiter(run, row, reused, queue))
-                return False
-            self._waiting[key] = []
+    def _lead(self, key: str, run: RunRecord, row: int) -> None:
+        """A call runs, and those that are equal to it wait."""
         run.cache_keys[row] = key
-        return True
+        self._leaders[key] = (run, row)
+
+    def sought(self, sought: Sought, now: float) -> None:
+        """An answer came later."""
+        self._found(sought.found.items(), now)
+        for key in sought.granted:
+            self._next(key)
+
+    def _found(self, found: Iterable[tuple[str, CachedResult]], now: float) -> None:
+        """Hand results to those who wait for them; for whom one is too old, it is asked again."""
+        told: dict[int, tuple[_Waiter, list[int], list[Item]]] = {}
+        stale: list[Wanted] = []
+        for key, result in found:
+            waiting = [each for each in self._open.pop(key, ()) if each.is_alive]
+            late = [each for each in waiting if each.oldest_at > result.at]
+            for each in waiting:
+                if each.oldest_at <= result.at:
+                    _first, rows, outputs = told.setdefault(id(each.run), (each, [], []))
+                    rows.append(each.row)
+                    outputs.append(result.output)
+            if late:
+                self._open[key] = late
+                stale.append(Wanted(key, late[0].run.state.task_of(late[0].row).name, late[0].oldest_at))
+        for first, rows, outputs in told.values():
+            first.reused(rows, outputs, now)
+        if stale:
+            self.sought(self._results.seek(stale), now)
+
+    def _next(self, key: str) -> None:
+        """A key is ours to compute: the first call that still waits runs."""
+        waiting = [each for each in self._open.pop(key, ()) if each.is_alive]
+        if not waiting:
+            self._results.release([key])
+            return
+        self._open[key] = waiting[1:]
+        self._lead(key, waiting[0].run, waiting[0].row)
+        waiting[0].queue([waiting[0].row])
 
     def ended(self, run: RunRecord, rows: Sequence[int], now: float) -> None:
         """Keep the results of rows that have ended well, and let those go on that waited for them."""
+        kept: list[tuple[str, CachedResult]] = []
         for row in rows:
             key = run.cache_keys.pop(row, None)
             if key is None:
                 continue
-            succeeded = run.state.phases[row] == _SUCCEEDED
-            if succeeded and self._results is not None:
-                self._results.put(key, CachedResult(run.state.output(row), now, run.state.name))
-            waiting = [each for each in self._waiting.pop(key, ()) if each.run.state.phases[each.row] not in TERMINAL_CODES]
-            if succeeded:
-                for each in waiting:
-                    each.reused([each.row], [run.state.output(row)], now)
-            elif waiting:
-                self._waiting[key] = waiting[1:]
-                waiting[0].run.cache_keys[waiting[0].row] = key
-                waiting[0].queue(waiting[0].row)
+            leads = self._leads(key, run, row)
+            if run.state.phases[row] == _SUCCEEDED:
+                kept.append((key, CachedResult(run.state.output(row), now, run.state.name, run.state.task_of(row).name)))
+            elif leads:
+                self._next(key)
+        if kept:
+            self._results.keep(kept)
+            self._found([(key, result) for key, result in kept if key not in self._leaders], now)
+
+    def _leads(self, key: str, run: RunRecord, row: int) -> bool:
+        """Whether others waited for this call, which has ended; it is nobody's leader any more."""
+        leads = self._leaders.get(key) == (run, row)
+        if leads:
+            del self._leaders[key]
+        return leads
+
+    def forget(self, run: RunRecord) -> None:
+        """A run is over, in whatever way: nobody waits for what it did not end."""
+        for row, key in list(run.cache_keys.items()):
+            del run.cache_keys[row]
+            if self._leads(key, run, row):
+                self._next(key)
+
+
+__all__ = ["Queue", "Reuse", "Reused"]

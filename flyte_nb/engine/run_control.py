@@ -57,7 +57,7 @@ class RunControl:
         self.desk = desk
         self.asides = Asides(run, desk, self._record, lambda task: self._declare(task, b""), self._ended)
         self.limits = Limits(run, desk, self._stop_late, self._fail_queued)
-        self.earlier = Earlier(run, desk, self._record, self._ended, lambda row: self._queue_again([row]))
+        self.earlier = Earlier(run, desk, self._record, self._ended, self._queue_again)
 
     # ------------------------------------------------------------------ calls
     def start(self, blob: bytes, cache_key: str, now: float) -> None:
@@ -314,6 +314,7 @@ class RunControl:
         if self.run.announced:
             return
         self.run.announced = True
+        self.desk.reuse.forget(self.run)
         for lane in self.run.lanes.values():
             lane.clear()
         self.desk.order_all(ForgetRun(agent, self.state.name) for agent in (KERNEL, *self.desk.placement.agents))

@@ -56,6 +56,7 @@ from flyte_nb.engine.stimuli import (
     AgentLost,
     ClusterLost,
     ClusterSettled,
+    ResultsSought,
     RunRequested,
     Stimulus,
     TimeReached,
@@ -114,6 +115,8 @@ class Runner:
         self.lock = threading.RLock()
         self.caller = Caller(KERNEL, self.post)
         self._controller = Controller(grace_seconds=grace_seconds, max_losses=max_losses, results=results)
+        if results is not None:
+            results.listen(lambda sought: self.post(ResultsSought(sought)))
         self._scaler = Scaler(backend, self._controller, self._handle)
         self._drivers = DriverHost(self.caller, self.post)
         self._sinks = sinks

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flyte_nb.core.caching import Sought
 from flyte_nb.core.current import Context, Step
 from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
@@ -162,6 +163,13 @@ class ConditionAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultsSought:
+    """What the cache of results had left open."""
+
+    sought: Sought
+
+
+@dataclass(frozen=True, slots=True)
 class SlotYielded:
     """A sync body waits for its children (`waiting`) and lends its slot, or goes on."""
 
@@ -244,6 +252,7 @@ Stimulus = (
     | StepReplayed
     | ReportFlushed
     | ConditionAnswered
+    | ResultsSought
     | AgentJoined
     | AgentLeaving
     | AgentLost

@@ -6,8 +6,9 @@ Must not know: how keys are made, or whether a result is too old (the controller
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
-from flyte_nb.core.caching import CachedResult
+from flyte_nb.core.caching import CachedResult, Sought, Wanted
 from flyte_nb.core.payloads import size_bytes
 
 #: What is kept at most; both numbers are out of the air, and large for a notebook.
@@ -23,14 +24,37 @@ class MemoryResults:
         self._bytes = 0
 
     def get(self, key: str) -> CachedResult | None:
-        """See `ResultCache`."""
+        """The result under a key, or None."""
         found = self._results.get(key)
         if found is not None:
             self._results.move_to_end(key)
         return found
 
-    def put(self, key: str, result: CachedResult) -> None:
+    def listen(self, later: Callable[[Sought], None]) -> None:
+        """Nothing is left open here."""
+
+    def seek(self, wanted: Sequence[Wanted]) -> Sought:
+        """See `ResultCache`; nobody else computes anything."""
+        found: dict[str, CachedResult] = {}
+        granted: list[str] = []
+        for each in wanted:
+            result = self.get(each.key)
+            if result is not None and result.at >= each.oldest_at:
+                found[each.key] = result
+            else:
+                granted.append(each.key)
+        return Sought(found, granted)
+
+    def keep(self, results: Sequence[tuple[str, CachedResult]]) -> None:
         """See `ResultCache`."""
+        for key, result in results:
+            self.put(key, result)
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Nothing is held here."""
+
+    def put(self, key: str, result: CachedResult) -> None:
+        """Keep one result."""
         self._drop(key)
         self._results[key] = result
         self._bytes += size_bytes(result.output)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from flyte_nb.core.caching import CachedResult
+from flyte_nb.core.caching import CachedResult, Sought, Wanted
 from flyte_nb.core.events import CacheFacts, RunSettings
 from flyte_nb.engine.commands import AnswerFailure, AnswerOutputs, Command, SendChunk
 from flyte_nb.engine.reuse import Reuse
-from flyte_nb.engine.stimuli import RunRequested, TaskOffered
+from flyte_nb.engine.stimuli import ResultsSought, RunRequested, TaskOffered
 from flyte_nb.store.results import MemoryResults
 from tests.fakes.bench import LEAF, ROOT, USER_ERROR, Bench
 
@@ -59,7 +59,7 @@ def test_a_new_result_is_kept_and_an_error_is_not(run: Bench, results: MemoryRes
     run.succeed(sent.chunk, [0], finished=False, output="out")
     run.fail(sent.chunk, 1)
 
-    assert results.get("good") == CachedResult("out", run.now, "r")
+    assert results.get("good") == CachedResult("out", run.now, "r", "env.leaf")
     assert results.get("bad") is None
     assert answers(call(run, ["good"])) == ["out"]
 
@@ -152,3 +152,123 @@ def test_a_known_root_ends_its_run_at_once(bench: Bench, results: MemoryResults)
     bench.send(RunRequested("r", root, b"", ("in",), in_kernel=True, max_actions=10, cache_key="k"))
 
     assert (bench.phases(), bench.state().output(0), chunks(bench.orders)) == (["succeeded"], "known", [])
+
+
+class SlowResults:
+    """A cache that answers when its test says so: see `told`."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Wanted] = []
+        self.kept: list[tuple[str, CachedResult]] = []
+        self.released: list[str] = []
+
+    def listen(self, later: Callable[[Sought], None]) -> None:
+        """The test tells."""
+
+    def seek(self, wanted: Sequence[Wanted]) -> Sought:
+        """Leave everything open."""
+        self.wanted += wanted
+        return Sought({})
+
+    def keep(self, results: Sequence[tuple[str, CachedResult]]) -> None:
+        """Remember."""
+        self.kept += results
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Remember."""
+        self.released += keys
+
+
+@pytest.fixture
+def slow(bench: Bench) -> SlowResults:
+    """A slow cache for the bench's controller."""
+    made = SlowResults()
+    bench.controller.desk.reuse = Reuse(made)
+    return made
+
+
+def told(run: Bench, *, found: dict[str, str] | None = None, granted: Sequence[str] = (), at: float = 0.0) -> list[Command]:
+    """The cache has answered."""
+    results = {key: CachedResult(output, at or run.now, "other", "env.leaf") for key, output in (found or {}).items()}
+    return run.send(ResultsSought(Sought(results, granted)))
+
+
+def rows(commands: Sequence[Command]) -> list[int]:
+    """What was sent to workers."""
+    return [row for chunk in chunks(commands) for row in chunk.rows]
+
+
+def test_equal_calls_are_computed_once(run: Bench, results: MemoryResults) -> None:
+    """Those that come while one runs wait for its result, in whatever run they are."""
+    sent = chunks(call(run, ["k", "k"]))
+    later = call(run, ["k"])
+    done = answers(run.succeed(sent[0].chunk, [0], output="out"))
+
+    assert (rows(later), done, run.phases()) == ([], ["out"] * 3, ["running"] + ["succeeded"] * 3)
+    assert results.get("k") == CachedResult("out", run.now, "r", "env.leaf")
+
+
+def test_nothing_runs_before_the_cache_has_answered(run: Bench, slow: SlowResults) -> None:
+    """Each key is asked for once; what is found is handed to all, what is granted is run once."""
+    early = call(run, ["a", "b", "a", "c"])
+    answered = told(run, found={"a": "known"})
+    granted = told(run, granted=["b", "c"])
+
+    assert (rows(early), [each.key for each in slow.wanted]) == ([], ["a", "b", "c"])
+    assert (answers(answered), rows(answered)) == (["known", "known"], [])
+    assert sorted(rows(granted)) == [2, 4]
+    for sent in chunks(granted):
+        run.succeed(sent.chunk, range(len(sent.rows)))
+    assert sorted(key for key, _result in slow.kept) == ["b", "c"]
+
+
+def test_a_key_that_another_kernel_computes_is_waited_for(run: Bench, slow: SlowResults) -> None:
+    """Until it has a result, or is granted because that kernel died."""
+    call(run, ["k"])
+    assert run.phases() == ["running", "queued"]
+
+    assert answers(told(run, found={"k": "theirs"})) == ["theirs"]
+    assert (slow.kept, slow.released) == ([], [])
+
+
+def test_a_granted_key_that_nobody_wants_any_more_is_given_back(run: Bench, slow: SlowResults) -> None:
+    """Its call was aborted while it waited."""
+    call(run, ["k"])
+    run.abort(1)
+
+    assert rows(told(run, granted=["k"])) == []
+    assert slow.released == ["k"]
+
+
+def test_a_key_whose_calls_all_failed_is_given_back(run: Bench, slow: SlowResults) -> None:
+    """One after the other is tried, and the key is kept meanwhile."""
+    call(run, ["k", "k"])
+    (first,) = chunks(told(run, granted=["k"]))
+    (second,) = chunks(run.fail(first.chunk))
+    assert slow.released == []
+    run.fail(second.chunk)
+
+    assert (slow.released, slow.kept) == (["k"], [])
+
+
+def test_a_result_that_is_too_old_for_one_of_those_who_wait_is_asked_for_again(run: Bench, slow: SlowResults) -> None:
+    """Another one, with a longer memory, takes it."""
+    aged = replace(LEAF, key="aged", cache=CacheFacts("auto", max_age_seconds=60))
+    call(run, ["k"])
+    called = replace(run.called(1, aged), cache_keys=["k"])
+    run.send(TaskOffered("r", aged, b"aged"), called)
+
+    assert answers(told(run, found={"k": "old"}, at=run.now - 100)) == ["old"]
+    assert [(each.key, each.oldest_at) for each in slow.wanted] == [("k", 0.0), ("k", run.now - 60)]
+    assert rows(told(run, granted=["k"])) == [2]
+    run.succeed(run.record().tokens[2], [0])
+
+
+def test_a_run_that_a_defect_ended_gives_its_keys_back(run: Bench, slow: SlowResults) -> None:
+    """Others would wait for ever."""
+    call(run, ["k"])
+    told(run, granted=["k"])
+    run.controller.runs["r"].give_up(RuntimeError("ours"), run.now)
+    run.send()
+
+    assert slow.released == ["k"]
