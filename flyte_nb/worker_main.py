@@ -25,6 +25,7 @@ from flyte_nb.engine import capture
 from flyte_nb.engine.commands import Command
 from flyte_nb.engine.files import PayloadFiles, remove_folder
 from flyte_nb.engine.hello import Hello, LinkAddress, host_id
+from flyte_nb.engine.hush import hush_process
 from flyte_nb.engine.link import LinkClient
 from flyte_nb.engine.stimuli import AgentLeaving
 from flyte_nb.engine.worker import Agent
@@ -51,6 +52,7 @@ class AgentPlugin(WorkerPlugin):
         if self.address.ours:
             stand_alone()
             allow_many_files()
+            hush_process()
         self._end = _WorkerEnd(self.address, worker)
         if self.address.ours or has_started(worker):
             await asyncio.to_thread(self._end.start)

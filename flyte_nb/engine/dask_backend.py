@@ -139,8 +139,10 @@ class DaskBackend:
         """See `Backend`."""
         self._listener = None
         self._hellos.clear()
-        for task in (*self._welcoming, *([self._watching] if self._watching is not None else [])):
+        ending = [*self._welcoming, *([self._watching] if self._watching is not None else [])]
+        for task in ending:
             task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
         if self._client is not None:
             await self._leave(self._client)
         if self._embedded is not None:
@@ -192,6 +194,8 @@ class DaskBackend:
 
     # ------------------------------------------------------------------ workers
     def _hello(self, hello: Hello) -> None:
+        if self._listener is None:  # it comes as we go
+            return
         self._hellos[hello.agent] = hello
         ours = self._given is None or self._kill_workers
         if hello.group and self._reaper is not None:

@@ -15,7 +15,17 @@ from flyte_nb.engine.dask_backend import DaskBackend
 from tests.fakes.spaces import belongs_to_a_cluster
 from tests.leaks import LeakCheck
 
+#: Lines that tests want to be seen at the end, whether they passed or not.
+FIGURES: list[str] = []
 START = Callable[..., AbstractContextManager[None]]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell the figures that tests have measured."""
+    if FIGURES:
+        terminalreporter.section("figures")
+        for line in FIGURES:
+            terminalreporter.write_line(line)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from typing import Self
 import pytest
 
 import flyte_nb as flyte
-from tests.cluster.conftest import wait_for_workers, worker_pids
+from tests.cluster.conftest import FIGURES, wait_for_workers, worker_pids
 
 pytestmark = [pytest.mark.usefixtures("embedded"), pytest.mark.leaves(descriptors=40)]
 
@@ -141,14 +141,11 @@ class Killer:
 
 
 @pytest.fixture(scope="module")
-def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+def tally() -> Iterator[Counter[str]]:
     """What all seeds together did; told at the end."""
     counts: Counter[str] = Counter()
     yield counts
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        reporter.write_line(", ".join(f"{count} {what}" for what, count in counts.items()))
+    FIGURES.append(f"chaos, {SEEDS} seeds: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
