@@ -17,8 +17,9 @@ from flyte_nb.core.labels import set_labeller
 from flyte_nb.notebook import cells
 from flyte_nb.notebook.kernel import cell_id, cell_label, has_front_end, in_kernel, shows_widgets
 from flyte_nb.notebook.output import CellOutput
-from flyte_nb.views.live import RunView, ShownRun
+from flyte_nb.views.live import RunView
 from flyte_nb.views.painter import PAINTER, Painter
+from flyte_nb.views.shown import ShownRun
 
 #: Views that are shown by themselves under one cell; a cell that starts more runs shows the first ones.
 MAX_VIEWS_PER_CELL = 8
@@ -41,12 +42,21 @@ class Notebook:
     Args:
         shell: IPython's shell.
         blocks: whether the end of a cell without a front end waits for the runs that it started.
+        rerun: starts a new run of what failed in a run (row 0), or of one of its actions; returns the new run's name.
         painter: what keeps views up to date.
     """
 
-    def __init__(self, shell: Any, *, blocks: Callable[[], bool], painter: Painter | None = None) -> None:
+    def __init__(
+        self,
+        shell: Any,
+        *,
+        blocks: Callable[[], bool],
+        rerun: Callable[[str, int], str] | None = None,
+        painter: Painter | None = None,
+    ) -> None:
         self._shell = shell
         self._blocks = blocks
+        self._rerun = rerun
         self._painter = painter or PAINTER
         self._started: list[WaitedRun] = []
         self._shown: set[str] = set()
@@ -118,7 +128,7 @@ class Notebook:
     def _view(self, run: ShownRun) -> RunView:
         view = self._views.get(run.name)
         if view is None:
-            view = self._views[run.name] = RunView(run, widget=shows_widgets(self._shell), painter=self._painter)
+            view = self._views[run.name] = RunView(run, widget=shows_widgets(self._shell), rerun=self._rerun, painter=self._painter)
         return view
 
     def after_cell(self, result: Any) -> None:

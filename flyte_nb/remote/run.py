@@ -66,10 +66,10 @@ class Run:
         """Call `reader(state)` while nothing changes."""
         return self.home.read(lambda: reader(self.state))
 
-    def summary(self) -> Summary:
-        """The run at this moment."""
+    def summary(self, *, brief: bool = False) -> Summary:
+        """The run at this moment; `brief`: without groups and failures."""
         workers, slots, in_use = self.home.load()
-        return self.read(lambda state: summarise(state, time.time(), workers=workers, slots=slots, slots_in_use=in_use))
+        return self.read(lambda state: summarise(state, time.time(), workers=workers, slots=slots, slots_in_use=in_use, brief=brief))
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have `callback` called after changes, at most five times a second, and once more at the end.

@@ -13,57 +13,29 @@ Must not know: the engine, or which kernel it runs in (whether there is a front 
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import contextvars
 import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary
 from flyte_nb.views.page import static_page
 from flyte_nb.views.painter import PAINTER, Painter
-from flyte_nb.views.panel import panel_html, style_sheet
+from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.text import text_page
+
+if TYPE_CHECKING:  # it loads widgets
+    from flyte_nb.views.panel import RunPanel
 
 #: Finished panels that stay widgets in this kernel.
 MAX_FINISHED_PANELS = 20
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
-Result = TypeVar("Result")
 Bundle = dict[str, Any]
-
-_log = logging.getLogger(__name__)
-
-
-class ShownRun(Protocol):
-    """What a view needs of a run."""
-
-    @property
-    def name(self) -> str:
-        """The run's name."""
-        ...
-
-    def done(self) -> bool:
-        """Whether the run is over."""
-        ...
-
-    def abort(self, reason: str) -> object:
-        """Stop the run; returns without waiting."""
-        ...
-
-    def summary(self) -> Summary:
-        """The run at this moment."""
-        ...
-
-    def read(self, reader: Callable[[RunState], Result]) -> Result:
-        """Call a function with the run's state while nothing changes it."""
-        ...
-
-    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back when something changed; returns what takes it back."""
-        ...
 
 
 class Publisher(Protocol):
@@ -94,95 +66,63 @@ class NotebookPublisher:
         publish_display_data(bundle, transient={"display_id": display_id}, update=True)  # type: ignore[no-untyped-call]  # as above
 
 
-class RunPanel:
-    """The widget: a style sheet, the panel's HTML and the Abort button."""
-
-    def __init__(self, html: str, on_abort: Callable[[], None]) -> None:
-        import ipywidgets  # noqa: PLC0415 - `import flyte_nb` must not load widgets
-
-        self._on_abort = on_abort
-        style = ipywidgets.HTML(f"<style>{style_sheet()}</style>")
-        style.add_class("fnb-style")
-        self._body = ipywidgets.HTML(html)
-        self._button = ipywidgets.Button(description="Abort", tooltip="Stop this run and everything that it started")
-        self._button.add_class("fnb-abort")
-        self._button.on_click(self._clicked)
-        self._box = ipywidgets.Box([style, self._body, self._button])
-        self._box.add_class("flyte-nb")
-        for widget in self._widgets():
-            answer_while_busy(widget.comm)
-
-    def _widgets(self) -> list[Any]:
-        models = [self._box, *self._box.children]
-        return [*models, *(model.layout for model in models), *(model.style for model in self._box.children)]
-
-    @property
-    def model_id(self) -> str:
-        """The id by which a front end finds the widget."""
-        return str(self._box.model_id)
-
-    def set_html(self, html: str) -> None:
-        """Show this from now on: one message, and none if nothing changed."""
-        self._body.value = html
-
-    def finish(self, html: str) -> None:
-        """Show the end: the button goes, and the HTML is sent even if it is the same (a message may have been lost)."""
-        self._button.layout.display = "none"
-        self._body.value = html
-        self._body.send_state("value")
-
-    def close(self) -> None:
-        """Take the widget out of the kernel and the browser."""
-        for widget in self._widgets():
-            widget.close()
-
-    def _clicked(self, _button: object) -> None:
-        self._button.disabled = True
-        self._button.description = "Aborting…"
-        self._on_abort()
-
-
-def answer_while_busy(comm: Any) -> None:
-    """Let a widget's messages be handled while the main thread runs a cell.
-
-    ipykernel 7.4 sends a comm's messages to the shell that published last on it, which is the busy one. This takes
-    the choice back to the front end, which asks for a subshell. On other versions there is nothing to do.
-    """
-    if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001 - no public way; guarded above
-
-
 class RunView:
     """One run as it is shown in this kernel.
 
     Args:
         run: what to show.
         widget: whether a front end is there that can show a live widget.
+        rerun: starts a new run of what failed in it (row 0), or of one of its actions, and returns the new run's name.
         publisher: where bundles go.
         painter: what keeps the view up to date.
     """
 
-    def __init__(self, run: ShownRun, *, widget: bool = True, publisher: Publisher | None = None, painter: Painter | None = None) -> None:
+    def __init__(
+        self,
+        run: ShownRun,
+        *,
+        widget: bool = True,
+        rerun: Callable[[str, int], str] | None = None,
+        publisher: Publisher | None = None,
+        painter: Painter | None = None,
+    ) -> None:
         self.run = run
         self.display_id = f"flyte-nb-{run.name}-{uuid.uuid4().hex[:8]}"
         self._publisher = publisher or NotebookPublisher()
         self._painter = painter or PAINTER
         self._widget = widget
+        self._rerun = rerun
         self._panel: RunPanel | None = None
         self._guard = threading.RLock()
+        self._context = contextvars.copy_context()
         self._ended = False
         self._unsubscribe: Callable[[], None] | None = None
 
     def show(self) -> None:
-        """Show the run in the current cell; a run that is over costs neither thread nor widget."""
+        """Show the run in the current cell; a run that is over costs no thread, and its widget is one of the newest."""
         with self._guard:
             over = self.run.done()
-            if not over and self._widget and self._panel is None:
-                self._panel = RunPanel(panel_html(self.run.summary()), self._abort)
+            self._context = contextvars.copy_context()
+            if self._widget and self._panel is None:
+                self._panel = self._new_panel()
             self._publisher.show(self.bundle(), self.display_id)
-            if not over and self._unsubscribe is None:
+            if over:
+                _keep_newest(self)
+            elif self._unsubscribe is None:
                 self._painter.add(self)
                 self._unsubscribe = self.run.on_change(self._painter.notify)
+
+    def _new_panel(self) -> RunPanel:
+        from flyte_nb.views.panel import RunPanel  # noqa: PLC0415 - `import flyte_nb` must not load widgets
+        from flyte_nb.views.query import RunQueries  # noqa: PLC0415 - as above, and numpy
+
+        rerun = None if self._rerun is None else self._run_again
+        return RunPanel(self.run, RunQueries(self.run), rerun=rerun, soon=self._painter.notify)
+
+    def _run_again(self, row: int) -> str:
+        """Start a new run as if the cell of this view did, so that it is shown below this one."""
+        assert self._rerun is not None  # noqa: S101 - asked before
+        return self._context.copy().run(self._rerun, self.run.name, row)
 
     def bundle(self) -> Bundle:
         """The run at this moment in every form that a notebook may keep."""
@@ -196,13 +136,9 @@ class RunView:
         with self._guard:
             if self._ended:
                 return True
-            over = self.run.done()  # asked before the summary: an end in between is then painted by the next round
+            over = self.run.done()  # asked before the rest: an end in between is then painted by the next round
             if self._panel is not None:
-                html = panel_html(self.run.summary())
-                if over:
-                    self._panel.finish(html)
-                else:
-                    self._panel.set_html(html)
+                self._panel.paint(over=over)
             if over:
                 self._end()
             return over
@@ -212,8 +148,7 @@ class RunView:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self._publisher.update(self.bundle(), self.display_id)
-        if self._panel is not None:
-            _keep_newest(self)
+        _keep_newest(self)
 
     def to_static(self) -> None:
         """Give up the widget: what is shown becomes the static page."""
@@ -222,12 +157,6 @@ class RunView:
             if panel is not None:
                 self._publisher.update(self.bundle(), self.display_id)
                 panel.close()
-
-    def _abort(self) -> None:
-        try:
-            self.run.abort("Abort was clicked")
-        except Exception:  # noqa: BLE001 - a callback: an exception that leaves it is lost
-            _log.exception("run %s could not be aborted", self.run.name)
 
 
 def bundle_of(run: ShownRun) -> Bundle:
@@ -253,6 +182,8 @@ _finished: deque[RunView] = deque()
 
 
 def _keep_newest(view: RunView) -> None:
+    with contextlib.suppress(ValueError):
+        _finished.remove(view)
     _finished.append(view)
     while len(_finished) > MAX_FINISHED_PANELS:
         _finished.popleft().to_static()

@@ -17,9 +17,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from flyte_nb.views.frames import actions_frame, results_frame
-from flyte_nb.views.live import Bundle, NotebookPublisher, Publisher, ShownRun
+from flyte_nb.views.live import Bundle, NotebookPublisher, Publisher
 from flyte_nb.views.markup import CELL_LIMIT, cell, escape, table
 from flyte_nb.views.painter import PAINTER, Painter
+from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, one_line, phase_word, plural
 
 #: Rows and columns of a table that refreshes itself.

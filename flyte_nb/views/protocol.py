@@ -94,7 +94,10 @@ class Head(TypedDict):
 
 
 class Cause(TypedDict):
-    """One cause of failures; `key` is what a request filters by."""
+    """One cause of failures: actions of one task with one headline.
+
+    `key` is what a request filters by: the row of the first of them, as text (`Cause.first_row` of the state).
+    """
 
     key: str
     look: Look

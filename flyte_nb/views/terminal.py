@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flyte_nb.core.summary import Summary
-from flyte_nb.views.live import ShownRun
+from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.text import TextProgress
 
 

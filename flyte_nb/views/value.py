@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from flyte_nb.core.phases import ActionPhase
-from flyte_nb.views.live import ShownRun
 from flyte_nb.views.painter import PAINTER, Painter
+from flyte_nb.views.shown import ShownRun
 
 
 class ValuedRun(ShownRun, Protocol):

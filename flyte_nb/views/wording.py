@@ -115,20 +115,23 @@ def percent(part: int, whole: int) -> int:
     return 100 if part >= whole else min(99, part * 100 // whole)
 
 
-def time_left(eta_seconds: tuple[float, float] | None, *, may_grow: bool) -> str:
+def time_left(eta_seconds: tuple[float, float] | None, *, may_grow: bool, short: bool = False) -> str:
     """Time left as a range, or that it is not known.
 
     Args:
         eta_seconds: the shortest and the longest time that is likely.
         may_grow: more actions may still be called, so the range is a lower bound.
+        short: for little room, `3+ min left`; nothing where it is not known.
     """
-    if eta_seconds is None:
-        return "time left unknown"
-    low, high = sorted(eta_seconds)
-    if high > _MINUTE and high > max(low, 1.0) * _WIDEST_RANGE:
-        return "time left unknown"
+    low, high = sorted(eta_seconds or (0.0, 0.0))
+    if eta_seconds is None or (high > _MINUTE and high > max(low, 1.0) * _WIDEST_RANGE):
+        return "" if short else "time left unknown"
     text = _span(low, high)
-    return f"at least {text}" if may_grow and not text.startswith("under") else text
+    if not may_grow:
+        return text
+    if text.startswith("under"):
+        return "1+ min left" if short else f"{text}, more may come"
+    return f"{text.partition('–')[0].removesuffix(' min left')}+ min left" if short and high <= _HOUR else f"at least {text}"
 
 
 def _span(low: float, high: float) -> str:

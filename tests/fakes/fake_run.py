@@ -30,6 +30,17 @@ def task(name: str, *parameters: str, outputs: tuple[str, ...] = ()) -> TaskFact
     return TaskFacts(key=name, name=f"env.{name}", short_name=name, parameters=parameters, outputs=outputs)
 
 
+class FakeAction:
+    """An action of a fake run."""
+
+    def __init__(self, run: FakeRun, row: int) -> None:
+        self._run, self._row = run, row
+
+    def abort(self, reason: str = "") -> None:
+        """Remember the reason, with the row."""
+        self._run.aborts.append(f"{self._row}: {reason}")
+
+
 class FakeRun:
     """A run handle that a test drives; time stands still unless `now` is moved."""
 
@@ -54,9 +65,13 @@ class FakeRun:
         """Remember the reason and stop everything."""
         self.aborts.append(reason)
 
-    def summary(self) -> Summary:
+    def action(self, which: int) -> FakeAction:
+        """One of its actions."""
+        return FakeAction(self, which)
+
+    def summary(self, *, brief: bool = False) -> Summary:
         """The run at `now`."""
-        return summarise(self.state, self.now, workers=2, slots=2, slots_in_use=1)
+        return summarise(self.state, self.now, workers=2, slots=2, slots_in_use=1, brief=brief)
 
     def read(self, reader: Callable[[RunState], Result]) -> Result:
         """Call a function with the state."""

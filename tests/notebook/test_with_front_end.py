@@ -34,13 +34,13 @@ def test_the_live_panel_is_updated_while_another_cell_runs(front_end: FrontEnd) 
     front_end.run("%%flyte_run --out run\nawait slow(1)")
     cell = front_end.start("time.sleep(3)")
     messages = front_end.messages(until=lambda message: is_idle(message, cell))
-    panels = [
-        message["content"]["data"]["state"]["value"]
+    heads = [
+        message["content"]["data"]["state"]["head"]
         for message in messages
-        if message["msg_type"] == "comm_msg" and "value" in message["content"]["data"].get("state", {})
+        if message["msg_type"] == "comm_msg" and "head" in message["content"]["data"].get("state", {})
     ]
 
-    assert any("Succeeded" in panel for panel in panels)
+    assert any(head["words"] == "Succeeded" for head in heads)
 
 
 def test_the_stop_button_ends_a_wait_and_aborts_the_run(front_end: FrontEnd) -> None:

@@ -1,11 +1,13 @@
 """The live view of a run: what is sent, when, and what a saved notebook keeps."""
 
+import contextvars
 from typing import Any
 
 import pytest
 
 from flyte_nb.views import live
-from flyte_nb.views.live import MAX_FINISHED_PANELS, WIDGET_MIME, RunView, answer_while_busy
+from flyte_nb.views.live import MAX_FINISHED_PANELS, WIDGET_MIME, RunView
+from flyte_nb.views.widget import answer_while_busy
 from tests.fakes.fake_comm import RecordingComm
 from tests.fakes.fake_run import FakeRun, task
 from tests.fakes.hostile import text_of
@@ -25,18 +27,30 @@ def show(publisher: FakePublisher, painter: FakePainter, comms: Comms) -> Any:
     """Return a function that shows a run with fakes around it."""
     del comms
 
-    def make(run: FakeRun, *, widget: bool = True) -> RunView:
-        view = RunView(run, widget=widget, publisher=publisher, painter=painter)  # type: ignore[arg-type]  # a fake painter
+    def make(run: FakeRun, *, widget: bool = True, **more: Any) -> RunView:
+        view = RunView(run, widget=widget, publisher=publisher, painter=painter, **more)  # type: ignore[arg-type]  # a fake painter
         view.show()
         return view
 
     return make
 
 
-def body(comms: Comms) -> RecordingComm:
-    """The comm of the panel's HTML."""
-    (found,) = [one for one in comms.sent if 'class="fnb' in str(one.messages[0][1].get("state", {}).get("value", ""))]
+def model(comms: Comms) -> RecordingComm:
+    """The comm of the live view."""
+    (found,) = [one for one in comms.sent if "_esm" in one.messages[0][1].get("state", {})]
     return found
+
+
+def answers(comm: RecordingComm) -> list[Any]:
+    """The custom messages that were sent."""
+    return [data["content"] for kind, data in comm.messages if kind == "comm_msg" and data.get("method") == "custom"]
+
+
+def ask(comm: RecordingComm, kind: str, **more: object) -> Any:
+    """Send a request as a browser does; returns the answer."""
+    content = {"kind": kind, "view": "v1", "id": 5, "follow": True, "count": 20, **more}
+    comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+    return answers(comm)[-1]
 
 
 def running(count: int = 4) -> FakeRun:
@@ -59,19 +73,17 @@ def test_a_running_run_is_shown_as_widget_html_and_text(show: Any, publisher: Fa
     assert set(only(publisher)) == {WIDGET_MIME, "text/html", "text/plain"}
 
 
-def test_a_tick_is_one_message_and_only_when_something_changed(show: Any, painter: FakePainter, comms: Comms) -> None:
-    """The message rate stays far below Jupyter's limit."""
+def test_a_tick_is_one_message(show: Any, painter: FakePainter, comms: Comms) -> None:
+    """The message rate stays far below Jupyter's limit, and the state is small."""
     run = running()
     show(run)
     before = sum(len(one.messages) for one in comms.sent)
-    painter.paint()
-    painter.paint()
-    assert sum(len(one.messages) for one in comms.sent) == before
-
     run.succeed([1], [0])
     painter.paint()
+
     assert sum(len(one.messages) for one in comms.sent) == before + 1
-    assert "1 of 4 actions ended" in body(comms).updates("value")[-1]
+    assert model(comms).updates("head")[-1]["counts"] == {"succeeded": 1, "running": 1, "queued": 2}
+    assert len(str(model(comms).messages[-1])) < 1_000
 
 
 def test_the_end_is_sent_and_what_is_saved_tells_it(show: Any, publisher: FakePublisher, painter: FakePainter, comms: Comms) -> None:
@@ -81,25 +93,55 @@ def test_the_end_is_sent_and_what_is_saved_tells_it(show: Any, publisher: FakePu
     run.succeed(range(1, 5), [0] * 4)
     run.finish()
     painter.paint()
+    head = model(comms).updates("head")[-1]
 
     assert [kind for kind, _ in publisher.messages] == ["show", "update"]
     assert "main: succeeded" in text_of(only(publisher)["text/html"])
     assert "4 actions in" in only(publisher)["text/plain"]
-    assert "Succeeded" in body(comms).updates("value")[-1]
+    assert (head["words"], head["over"]) == ("Succeeded", True)
     assert painter.views == []
     assert run.callbacks == []
 
 
-def test_the_end_is_sent_even_if_it_looks_the_same(show: Any, painter: FakePainter, comms: Comms) -> None:
+def test_the_end_is_sent_twice(show: Any, painter: FakePainter, comms: Comms) -> None:
     """A message may have been dropped on the way."""
     run = running(0)
     show(run)
+    ask(model(comms), "rows")
     run.finish()
     painter.paint()
-    values = body(comms).updates("value")
+    ends = [head for head in model(comms).updates("head") if head["over"]]
 
-    assert len(values) == 2
-    assert values[0] == values[1]
+    assert len(ends) == 2
+    assert answers(model(comms))[-1]["base"] == 0
+
+
+def test_what_a_view_follows_is_kept_up_to_date(show: Any, painter: FakePainter, comms: Comms) -> None:
+    """Without being asked again: requests wait for a busy cell on old kernels."""
+    run = running()
+    show(run)
+    asked = ask(model(comms), "rows")
+    run.fail(2, "ValueError", "bad")
+    painter.paint()
+    told = answers(model(comms))[-1]
+
+    assert [row["look"] for row in asked["rows"]] == ["queued"] * 4
+    assert (told["kind"], told["base"]) == ("rows", asked["number"])
+    assert [row["look"] for row in told["changed"].values()].count("failed") == 1
+
+
+def test_a_tab_that_opens_later_sees_the_present(show: Any, comms: Comms, painter: FakePainter) -> None:
+    """The state holds header, causes and a first page."""
+    run = running()
+    run.fail(2, "ValueError", "bad")
+    show(run)
+    state = model(comms).messages[0][1]["state"]
+
+    assert state["head"]["counts"]["failed"] == 1
+    assert state["causes"]["causes"][0]["text"] == "ValueError: bad"
+    assert len(state["first"]["rows"]["rows"]) == 4
+    assert state["first"]["groups"]["rows"][0]["kind"] == "root"
+    assert state["fixed"]["run"] == "rlive"
 
 
 def test_the_first_failure_s_traceback_is_in_the_saved_page(show: Any, publisher: FakePublisher, painter: FakePainter) -> None:
@@ -129,15 +171,16 @@ def test_without_a_front_end_there_is_no_widget(show: Any, publisher: FakePublis
     assert comms.sent == []
 
 
-def test_a_finished_run_costs_neither_thread_nor_widget(show: Any, painter: FakePainter, comms: Comms, publisher: FakePublisher) -> None:
-    """Looking at old runs leaves nothing behind."""
-    run = FakeRun()
+def test_a_finished_run_costs_no_thread_and_can_be_explored(show: Any, painter: FakePainter, comms: Comms) -> None:
+    """Looking at old runs: the table and an action's detail are there, nothing is painted."""
+    run = running()
+    run.succeed(range(1, 5), [10, 20, 30, 40])
     run.finish()
     show(run)
 
     assert painter.views == []
-    assert comms.sent == []
-    assert set(only(publisher)) == {"text/html", "text/plain"}
+    assert ask(model(comms), "rows")["total"] == 4
+    assert ask(model(comms), "detail", row=2)["outputs"][0]["text"] == "20"
 
 
 def test_views_of_one_run_share_their_widget(show: Any, publisher: FakePublisher, comms: Comms) -> None:
@@ -150,21 +193,29 @@ def test_views_of_one_run_share_their_widget(show: Any, publisher: FakePublisher
     assert [kind for kind, _ in publisher.messages] == ["show", "show"]
 
 
-def test_abort_stops_the_run_and_says_that_it_was_heard(show: Any, comms: Comms) -> None:
+def test_abort_stops_the_run_and_all_views_hear_of_it(show: Any, comms: Comms, painter: FakePainter) -> None:
     """The button cannot be clicked twice."""
     run = running()
     show(run)
-    (button,) = [one for one in comms.sent if one.messages[0][1].get("state", {}).get("description") == "Abort"]
-    click = {"content": {"data": {"method": "custom", "content": {"event": "click"}}}, "buffers": []}
-    button.handle_msg(click)
+    done = ask(model(comms), "abort", row=0)
+    painter.paint()
 
-    assert run.aborts == ["Abort was clicked"]
-    assert button.updates("disabled") == [True]
-    assert button.updates("description") == ["Aborting…"]
+    assert (done["ok"], run.aborts, painter.notified) == (True, ["Abort was clicked"], 1)
+    assert model(comms).updates("head")[-1]["aborting"] is True
+    assert model(comms).updates("head")[-1]["can_abort"] is False
 
 
-def test_an_abort_that_raises_does_not_break_the_view(show: Any, comms: Comms, caplog: pytest.LogCaptureFixture) -> None:
-    """A callback's exception would be lost; it is logged."""
+def test_one_action_can_be_aborted(show: Any, comms: Comms) -> None:
+    """From its detail."""
+    run = running()
+    show(run)
+    ask(model(comms), "abort", row=3)
+
+    assert run.aborts == ["3: Abort was clicked"]
+
+
+def test_an_abort_that_raises_is_told_and_can_be_tried_again(show: Any, comms: Comms, painter: FakePainter) -> None:
+    """A callback's exception would be lost."""
     run = running()
 
     def broken(reason: str = "") -> None:
@@ -172,10 +223,32 @@ def test_an_abort_that_raises_does_not_break_the_view(show: Any, comms: Comms, c
 
     run.abort = broken  # type: ignore[method-assign]  # a broken run
     show(run)
-    (button,) = [one for one in comms.sent if one.messages[0][1].get("state", {}).get("description") == "Abort"]
-    button.handle_msg({"content": {"data": {"method": "custom", "content": {"event": "click"}}}, "buffers": []})
+    done = ask(model(comms), "abort", row=0)
+    painter.paint()
 
-    assert "could not be aborted" in caplog.text
+    assert (done["ok"], "Abort was clicked" in done["message"]) == (False, True)
+    assert model(comms).updates("head")[-1]["can_abort"] is True
+
+
+def test_a_new_run_is_started_from_the_cell_of_the_view(show: Any, comms: Comms) -> None:
+    """Its own view then stands below this one."""
+    where = contextvars.ContextVar("where", default="elsewhere")
+    asked: list[tuple[str, int, str]] = []
+
+    def rerun(name: str, row: int) -> str:
+        asked.append((name, row, where.get()))
+        return "rnew"
+
+    run = running(1)
+    run.fail(1)
+    run.finish()
+    token = where.set("this cell")
+    show(run, rerun=rerun)
+    where.reset(token)
+
+    assert model(comms).messages[0][1]["state"]["head"]["can_rerun"] is True
+    assert ask(model(comms), "rerun", row=0)["run"] == "rnew"
+    assert asked == [("rlive", 0, "this cell")]
 
 
 def test_messages_are_answered_while_a_cell_runs() -> None:

@@ -1,20 +1,12 @@
-"""The static page, its text form and the live panel: what they say, and that nobody's text becomes markup."""
+"""The static page and its text form: what they say, and that nobody's text becomes markup."""
 
 import re
-from collections.abc import Callable
-
-import pytest
 
 from flyte_nb.core.phases import ActionPhase
-from flyte_nb.core.summary import Summary
 from flyte_nb.views.page import static_page
-from flyte_nb.views.panel import panel_html, style_sheet
 from flyte_nb.views.text import TextProgress, progress_line, text_page
 from tests.fakes.fake_run import FakeRun, task
 from tests.fakes.hostile import HOSTILE, text_of
-
-Render = Callable[[Summary], str]
-RENDERINGS = pytest.mark.parametrize("render", [static_page, panel_html])
 
 
 def mixed_run() -> FakeRun:
@@ -39,15 +31,9 @@ def finished_run() -> FakeRun:
     return run
 
 
-def squeeze(text: str) -> str:
-    """Text with single spaces."""
-    return re.sub(r"\s+", " ", text)
-
-
-@RENDERINGS
-def test_a_finished_run_tells_its_counts_failures_and_groups(render: Render) -> None:
+def test_a_finished_run_tells_its_counts_failures_and_groups() -> None:
     """The headline does not hide failures behind `succeeded`."""
-    text = text_of(render(finished_run().summary()))
+    text = text_of(static_page(finished_run().summary()))
 
     assert re.search(r"[Ss]ucceeded, but 2 actions failed", text)
     assert "ValueError: Input y contains NaN." in text
@@ -56,8 +42,7 @@ def test_a_finished_run_tells_its_counts_failures_and_groups(render: Render) -> 
     assert "rsweep" in text
 
 
-@RENDERINGS
-def test_every_text_of_a_user_is_inert(render: Render) -> None:
+def test_every_text_of_a_user_is_inert() -> None:
     """Names of tasks, groups and runs, error codes and messages never become markup."""
     for text in HOSTILE:
         name = text.replace("\ud800", "")  # a name is UTF-8, a message can be anything
@@ -65,7 +50,7 @@ def test_every_text_of_a_user_is_inert(render: Render) -> None:
         rows = run.call(task(f"child{name}", "x"), [(1,), (2,)], group=name)
         run.fail(rows[0], text, text)
         run.drop([rows[1], 0], text)
-        text_of(render(run.summary()))
+        text_of(static_page(run.summary()))
 
 
 def test_a_traceback_is_inert() -> None:
@@ -106,60 +91,20 @@ def test_long_lists_are_cut_and_counted() -> None:
         rows = run.call(task("t", "x"), [(number,)], group=f"g{number}")
         run.fail(rows[0], "E", f"message {number}")
     run.finish()
-    for html in (static_page(run.summary()), panel_html(run.summary())):
-        text = text_of(html)
-        assert len(html) < 60_000
-        assert re.search(r"and [\d,]+ more causes", text)
-        assert re.search(r"and [\d,]+ more groups", text)
+    html = static_page(run.summary())
+    text = text_of(html)
+    assert len(html) < 60_000
+    assert re.search(r"and [\d,]+ more causes", text)
+    assert re.search(r"and [\d,]+ more groups", text)
     assert len(text_page(run.summary())) < 4_000
 
 
-def test_the_panel_says_everything_without_colour() -> None:
-    """Each count has a glyph and a word; the bar has a label and a value in words."""
-    html = panel_html(mixed_run().summary())
-    text = squeeze(text_of(html))
-
-    assert "✓ 4 succeeded" in text
-    assert "✕ 2 failed" in text
-    assert "◐ 1 running" in text
-    assert "○ 0 queued" in text
-    assert 'role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="85"' in html
-    assert "6 of 7 actions ended, 4 succeeded, 2 failed, 1 running" in html
-
-
-def test_the_panel_lists_groups_with_failures_first() -> None:
-    """What needs attention stands on top."""
-    text = text_of(panel_html(mixed_run().summary()))
-
-    assert text.index("iteration-2") < text.index("iteration-1")
-
-
-def test_a_panel_without_actions_has_a_bar() -> None:
-    """A run that has just begun is no error."""
-    text = squeeze(text_of(panel_html(FakeRun().summary())))
-
-    assert "0 of 0" in text
-    assert "0 s elapsed" in text
-
-
 def test_the_reason_of_an_abort_is_shown() -> None:
-    """In all three forms."""
+    """In both forms."""
     run = FakeRun()
     run.drop([0], "Abort was clicked")
-    for text in (text_of(panel_html(run.summary())), text_of(static_page(run.summary())), text_page(run.summary())):
+    for text in (text_of(static_page(run.summary())), text_page(run.summary())):
         assert "Abort was clicked" in text
-
-
-def test_the_style_sheet_stays_inside_the_panel_and_on_this_machine() -> None:
-    """Every rule is scoped, and nothing is loaded."""
-    css = re.sub(r"/\*.*?\*/", "", style_sheet(), flags=re.DOTALL)
-    selectors = re.findall(r"(?:^|[{};])\s*([.#a-z][^{};@]*)\{", css)
-
-    assert all(part.strip().startswith(".flyte-nb") for selector in selectors for part in selector.split(","))
-    assert "url(" not in css
-    assert "@import" not in css
-    assert "var(--jp-" in css
-    assert "transition" not in css
 
 
 def test_the_text_page_names_failures() -> None:

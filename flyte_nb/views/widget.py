@@ -1,0 +1,73 @@
+"""Decides how the live view's script, style and state reach a browser: one anywidget per run, shared by all its views.
+
+The state is traits, so a page that is reloaded, or a second tab, shows the present; everything else is a message
+(`protocol`). Must not know: what a run is, or when something is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import anywidget
+import traitlets
+
+from flyte_nb.views.protocol import Answer, Causes, First, Fixed, Head
+
+_STATIC = files("flyte_nb.views") / "static"
+
+
+class RunWidget(anywidget.AnyWidget):
+    """The live view of one run.
+
+    Args:
+        fixed, head, causes, first: its state; see `protocol`.
+        receive: takes messages from the browser, on whichever thread they come.
+    """
+
+    _esm = (_STATIC / "run.js").read_text(encoding="utf8")
+    _css = (_STATIC / "run.css").read_text(encoding="utf8")
+
+    fixed = traitlets.Dict().tag(sync=True)
+    head = traitlets.Dict().tag(sync=True)
+    causes = traitlets.Dict().tag(sync=True)
+    first = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, fixed: Fixed, head: Head, causes: Causes, first: First, *, receive: Callable[[object], None]) -> None:
+        super().__init__(fixed=fixed, head=head, causes=causes, first=first)
+        self._receive = receive
+        self.on_msg(self._on_message)
+        for widget in (self, self.layout):
+            answer_while_busy(widget.comm)
+
+    def _on_message(self, _widget: object, content: object, _buffers: object) -> None:
+        self._receive(content)
+
+    def update(self, state: dict[str, Any], *, again: bool = False) -> None:
+        """Send new state: one message, and none if nothing changed. `again`: in any case, since a message may have been lost."""
+        with self.hold_sync():
+            for name, value in state.items():
+                setattr(self, name, value)
+        if again:
+            self.send_state(list(state))
+
+    def answer(self, message: Answer) -> None:
+        """Send a message to all views."""
+        self.send(message)
+
+    def dispose(self) -> None:
+        """Take the widget out of the kernel and the browser."""
+        layout = self.layout
+        self.close()
+        layout.close()
+
+
+def answer_while_busy(comm: Any) -> None:
+    """Let a widget's messages be handled while the main thread runs a cell.
+
+    ipykernel 7.4 sends a comm's messages to the shell that published last on it, which is the busy one. This takes
+    the choice back to the front end, which asks for a subshell. On other versions there is nothing to do.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001 - no public way; guarded above

@@ -1,0 +1,155 @@
+// @ts-check
+/**
+ * A kernel for the live view without a kernel: answers requests from a rule instead of a run, so that looks and speed of
+ * the view can be tried at any size in a page of its own. Decides what the pretended run holds; knows the messages only.
+ */
+
+const LOOKS = ["succeeded", "succeeded", "succeeded", "cached", "recovered", "succeeded"];
+
+export class FakeKernel {
+  /** @param {{total?: number, ended?: number, failed?: number, over?: boolean, groups?: number, delay?: number, name?: string}} [options] */
+  constructor({ total = 50_000, ended = 33_623, failed = 25, over = false, groups = 7, delay = 5, name = "rfe_sweep" } = {}) {
+    Object.assign(this, { total, ended, failed, over, groups, delay, name });
+    this.calls = new Map();
+    this.requests = [];
+    this.number = 0;
+    this.version = 1;
+    this.busy = false;
+    this.traits = { fixed: { protocol: 1, run: "r7k2m9xq4", task: name, started_at: Date.now() / 1000 - 1338 }, head: this.head(), causes: this.causes(), first: { rows: null, groups: null } };
+  }
+
+  counts() {
+    const { total, ended, failed, over } = this;
+    const running = over ? 0 : Math.min(32, total - ended);
+    const all = { succeeded: ended - failed - Math.floor(ended / 6), cached: Math.floor(ended / 8), recovered: Math.floor(ended / 6) - Math.floor(ended / 8), failed: failed - Math.floor(failed / 4), timed_out: Math.floor(failed / 4), running, queued: total - ended - running };
+    return Object.fromEntries(Object.entries(all).filter(([, number]) => number > 0));
+  }
+
+  head() {
+    const { total, ended, failed, over } = this;
+    const words = over ? (failed ? `Succeeded, but ${failed} actions failed` : "Succeeded") : "Running";
+    return {
+      version: this.version, now: Date.now() / 1000, phase: over ? "succeeded" : "running", words, mixed: over && failed > 0, over, counts: this.counts(), total, ended, failed,
+      results: ended - failed, seconds: 1338, rate: "21.4/s", left: "at least 3–4 min left", left_short: "3+ min left", workers: 8, slots: 32, busy: over ? 0 : 32, message: "", note: "",
+      can_abort: !over, aborting: false, can_rerun: over && failed > 0,
+    };
+  }
+
+  causes() {
+    const causes = [
+      { key: "c0", look: "failed", count: 16, text: "ValueError: Input y contains NaN.", task: "train", action: "", row: 12 },
+      { key: "c1", look: "timed_out", count: 6, text: "TimeoutError: ran longer than 60 s", task: "train", action: "", row: 40 },
+      { key: "c2", look: "failed", count: 3, text: "MemoryError: Unable to allocate 1.2 GiB for an array with shape (182411, 91)", task: "train", action: "", row: 77 },
+    ];
+    return this.failed ? { total: 3, failed: this.failed, causes } : { total: 0, failed: 0, causes: [] };
+  }
+
+  // ---- what anywidget's model can do
+  get(name) {
+    return this.traits[name];
+  }
+
+  on(name, call) {
+    this.calls.set(name, [...(this.calls.get(name) ?? []), call]);
+  }
+
+  off(name, call) {
+    this.calls.set(name, (this.calls.get(name) ?? []).filter((other) => other !== call));
+  }
+
+  send(request) {
+    this.requests.push(request);
+    if (this.busy) return;
+    const answer = this.answer(request);
+    if (answer) setTimeout(() => this.tell(answer), this.delay);
+  }
+
+  tell(answer) {
+    for (const call of this.calls.get("msg:custom") ?? []) call(structuredClone(answer));
+  }
+
+  set(name, value) {
+    this.traits[name] = value;
+    for (const call of this.calls.get(`change:${name}`) ?? []) call(value);
+  }
+
+  /** Let actions end. */
+  step(more) {
+    this.ended = Math.min(this.total, this.ended + more);
+    this.version += 1;
+    this.set("head", this.head());
+  }
+
+  finish() {
+    this.ended = this.total;
+    this.over = true;
+    this.version += 1;
+    this.set("causes", this.causes());
+    this.set("head", this.head());
+  }
+
+  // ---- answers
+  answer(request) {
+    const both = { view: request.view, id: request.id };
+    if (request.kind === "rows") return { ...both, ...this.rows(request) };
+    if (request.kind === "groups") return { ...both, ...this.tree(request) };
+    if (request.kind === "detail") return { ...both, ...this.detail(request.row) };
+    if (request.kind === "abort" || request.kind === "rerun") return { ...both, kind: "done", ok: true, message: "", run: "rnew" };
+    return null;
+  }
+
+  row(position, failedFirst) {
+    const bad = failedFirst ? position < this.failed : position % 1500 === 1;
+    const running = !this.over && position % 7 === 3 && position < 60;
+    const look = bad ? (position % 4 === 3 ? "timed_out" : "failed") : running ? "running" : LOOKS[position % LOOKS.length];
+    const value = bad ? (look === "failed" ? "ValueError: Input y contains NaN." : "TimeoutError: ran longer than 60 s") : running ? "" : position % 2 ? `auc 0.${8000 + (position % 997)}` : "Booster, 412 kB";
+    const cells = ["", position % 3 ? "train" : "score", String(200 * (1 + (position % 4))), String(4 + (position % 5)), (0.01 * (1 + (position % 9))).toFixed(2), String(position % 5), value, bad ? "3" : "1", ""];
+    const row = { row: position + 1, look, cells, seconds: running ? null : 0.3 + (position % 200) / 100 };
+    if (bad) row.bad = true;
+    if (running) row.since = Date.now() / 1000 - 1.2;
+    return row;
+  }
+
+  rows({ query, offset, count }) {
+    const filtered = Boolean(query.looks?.length || query.search || query.node || query.cause);
+    const total = query.search === "nothing" ? 0 : filtered ? Math.min(this.failed, this.total) : this.total;
+    const length = Math.max(0, Math.min(count, total - offset));
+    const column = (key, title, type, width, shown = true) => ({ key, title, type, width, shown, sortable: key !== "value" });
+    const catalog = [column("phase", "Phase", "text", 9), column("task", "Task", "text", 5), column("in:trees", "trees", "number", 4), column("in:depth", "depth", "number", 2), column("in:lr", "lr", "number", 4), column("in:fold", "fold", "number", 1), column("value", "Output or error", "text", 30), column("try", "Try", "number", 1), column("time", "Time", "seconds", 6), column("worker", "Worker", "text", 8, false)];
+    return {
+      kind: "rows", number: ++this.number, base: 0, version: this.version, total, searched: this.total, newer: query.hold ? 214 : 0, offset, order: query.sort?.length ? "" : "latest change first",
+      columns: catalog.filter((one) => one.shown).map((one) => one.key), catalog, rows: Array.from({ length }, (_, index) => this.row(offset + index, filtered || this.over)), changed: {}, length, error: "",
+    };
+  }
+
+  tree({ open, offset, count }) {
+    const rows = [];
+    const line = (key, kind, name, depth, total, failed, more = {}) => rows.push({ key, kind, name, depth, leaf: kind === "task", open: kind === "root" || open.includes(key), counts: { succeeded: total - failed, ...(failed ? { failed } : {}) }, total, ended: total, failed, seconds: 251, ...more });
+    line("root", "root", "All actions", 0, this.total, this.failed, { ended: this.ended, counts: this.counts() });
+    const each = Math.floor(this.total / this.groups);
+    for (let group = 0; group < this.groups; group++) {
+      const key = `g${group}`;
+      line(key, "group", `iteration-${group}`, 1, each, group < 3 ? 9 - group : 0, group === 0 && !this.over ? { ended: Math.floor(each / 4), counts: { succeeded: Math.floor(each / 4), failed: 9, running: 32, queued: each - 32 - Math.floor(each / 4) }, since: Date.now() / 1000 - 62 } : {});
+      if (open.includes(key)) for (const task of ["train", "score", "select"]) line(`${key}/${task}`, "task", task, 2, Math.floor(each / 3), 0);
+    }
+    const page = rows.slice(offset, offset + count);
+    return { kind: "groups", number: ++this.number, base: 0, version: this.version, total: rows.length, groups: this.groups, bad: 3, offset, rows: page, changed: {}, length: page.length };
+  }
+
+  detail(row) {
+    const bad = this.row(row - 1, true).bad ?? false;
+    const frames = [
+      { file: "Cell In[4]", function: "train", line: 23, own: true, lines: [[21, 'y = data.loc[mask, "readmitted"]'], [22, "model = HistGradientBoostingClassifier(max_iter=trees)"], [23, "model.fit(data.loc[mask, features], y, sample_weight=w)"]] },
+      { file: "sklearn/utils/validation.py", function: "_assert_all_finite", line: 169, own: false, lines: [[169, "raise ValueError(msg_err)"]] },
+    ];
+    return {
+      kind: "detail", version: this.version, row, action: "6c1m8wq2zzr0", task: "train", look: bad ? "failed" : "succeeded", words: bad ? "failed on try 3 of 3" : "succeeded", path: [this.name, "iteration-6", "train"], worker: "worker-3",
+      called_at: 1, queued_seconds: 0.3, seconds: 1.84, cpu_seconds: 1.71, memory_bytes: 612 * 2 ** 20,
+      error: bad ? { fault: "user", code: "ValueError", message: "Input y contains NaN.", traceback: "Traceback ...\nValueError: Input y contains NaN.", frames } : null,
+      inputs: [{ name: "trees", type: "int", text: "400", more: false }, { name: "depth", type: "int", text: "8", more: false }, { name: "lr", type: "float", text: "0.05", more: false }, { name: "features", type: "list", text: `[${Array.from({ length: 84 }, (_, index) => `'feature_${index}'`).join(", ")}]`, more: false }],
+      outputs: bad ? [] : [{ name: "", type: "dict", text: "{'auc': 0.8503, 'loss': 0.312}", more: false }], rich: [],
+      attempts: [{ number: 3, look: bad ? "failed" : "succeeded", ended_by: bad ? "ValueError: Input y contains NaN." : "", counted: true, worker: "worker-3", started_at: Date.now() / 1000 - 9, seconds: 1.84 }, { number: 2, look: "aborted", ended_by: "worker lost, out of memory", counted: false, worker: "worker-5", started_at: Date.now() / 1000 - 12, seconds: 0.92 }],
+      log: { start: 0, text: "fold 2: 145,928 train rows, 36,483 validation rows\n84 features kept after iteration-5\nWARNING readmitted: 3 labels missing after merge\n", total: 130, lines: 3, more: false }, can_abort: false, can_rerun: true, gone: "",
+    };
+  }
+}
