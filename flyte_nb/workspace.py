@@ -239,6 +239,12 @@ class Workspace:
         made = prepare(name, action, changes, recover=recover, force=force, find=self._store.get, own=self._own_task)
         return self._start(made.task, made.inputs, Asked(**options).after(made.earlier, made.origin))
 
+    def _rerun_from_view(self, name: str, row: int) -> str:
+        """What the buttons of a live view start: what failed or never ran of a run (row 0), or one action; the new run's name."""
+        state = self._store.get(name)
+        action = self.read(lambda: state.action_name(row)) if state is not None and row else ids.ROOT_ACTION
+        return self.rerun(name, action, {}, recover=not row).name
+
     def _own_task(self, state: RunState, row: int) -> Task[..., Any] | None:
         """The task object of a run's action, if this process has it."""
         return self._roots.get(state.name) if row == 0 else None
@@ -365,7 +371,7 @@ class Workspace:
         shell = current_shell()
         if shell is None or not in_kernel(shell):
             return None
-        notebook = Notebook(shell, blocks=lambda: self.settings.block)
+        notebook = Notebook(shell, blocks=lambda: self.settings.block, rerun=self._rerun_from_view)
         notebook.attach()
         return notebook
 

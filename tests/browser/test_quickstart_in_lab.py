@@ -30,12 +30,12 @@ def without_outputs() -> tuple[nbformat.NotebookNode, dict[str, int]]:
 
 def panel(lab: Lab, index: int) -> Locator:
     """Return the live view below a cell."""
-    return lab.cell(index).locator(".flyte-nb .fnb")
+    return lab.cell(index).locator(".fnb")
 
 
 def ended(view: Locator) -> int:
     """Return how many actions a view says have ended."""
-    return int(view.locator(".of b").inner_text().replace(",", ""))
+    return int(view.locator(".pct b").inner_text().replace(",", ""))
 
 
 def test_the_quickstart_runs_and_its_views_live_and_tell_the_end(server: Server, open_lab: OpenLab) -> None:
@@ -48,19 +48,19 @@ def test_the_quickstart_runs_and_its_views_live_and_tell_the_end(server: Server,
 
     lab.run_all(wait=False)
     view = panel(lab, position["run"])
-    expect(view.locator(".ph")).to_have_text("Running", timeout=RUN_MS)
-    expect(view.locator(".of")).to_have_text(re.compile(r"^[1-9]\d* of \d+$"), timeout=RUN_MS)
+    expect(view.locator(".h1 .ph")).to_have_text("Running", timeout=RUN_MS)
+    expect(view.locator(".pct")).to_have_text(re.compile(r"^[1-9]\d* of \d+$"), timeout=RUN_MS)
     seen = ended(view)
-    expect(lab.cell(position["run"]).locator(".fnb-abort")).to_be_visible()
+    expect(view.get_by_role("button", name="Abort")).to_be_visible()
     lab.screenshot("quickstart-running-light")
-    expect(view.locator(".of")).not_to_have_text(re.compile(rf"^{seen} of"), timeout=RUN_MS)
+    expect(view.locator(".pct")).not_to_have_text(re.compile(rf"^{seen} of"), timeout=RUN_MS)
     lab.wait_commands(timeout_ms=RUN_MS)
 
-    expect(view.locator(".ph")).to_have_text("Succeeded")
-    expect(view.locator(".of")).to_have_text("464 of 464")
-    expect(view.locator(".chips")).to_have_text("✓ 464 succeeded")
-    expect(view.locator(".part")).to_contain_text("30 features")
-    expect(lab.cell(position["run"]).locator(".fnb-abort")).to_be_hidden()
+    expect(view.locator(".h1 .ph")).to_have_text("Succeeded")
+    expect(view.locator(".pct")).to_have_text("464 of 464")
+    expect(view.locator(".chip:visible")).to_have_text(["464 succeeded"])
+    expect(view.locator(".groups")).to_contain_text("30 features")
+    expect(view.get_by_role("button", name="Abort")).to_be_hidden()
     assert 0 < seen < 464
     assert "✓ 464 succeeded" in lab.text(position["run"])
     assert lab.text(position["wait"]).startswith("464 actions; the last five features: ")
@@ -73,12 +73,12 @@ def test_the_quickstart_runs_and_its_views_live_and_tell_the_end(server: Server,
 def _look_at_failures(lab: Lab, position: dict[str, int]) -> None:
     """The run with failures: in the view, in the cells that ask why, and in the mended run."""
     view = panel(lab, position["logs"])
-    expect(view.locator(".ph")).to_have_text("Succeeded, but 6 actions failed")
-    expect(view.locator(".chips")).to_have_text(re.compile(r"✓ 24 succeeded\s*✕ 6 failed"))
-    expect(view.locator(".cause").first).to_contain_text("ValueError")
+    expect(view.locator(".h1 .ph")).to_have_text("Succeeded, but 6 actions failed")
+    expect(view.locator(".chip:visible")).to_have_text(["24 succeeded", "6 failed"])
+    expect(view.locator(".digest .msg").first).to_contain_text("ValueError")
     assert "logarithms = values.map(math.log)" in lab.text(position["why"])
     expect(lab.cell(position["table"]).locator("tbody tr")).to_have_count(6)
-    expect(panel(lab, position["again"]).locator(".ph")).to_have_text("Succeeded")
+    expect(panel(lab, position["again"]).locator(".h1 .ph")).to_have_text("Succeeded")
     expect(lab.cell(position["answer"]).locator("tbody tr")).to_have_count(29)
 
 

@@ -25,11 +25,11 @@
  * @typedef {{table?: "actions"|"results", looks?: Look[], node?: string, task?: string, cause?: string, search?: string,
  *   sort?: Sort[], hold?: boolean}} Query
  */
-/** @typedef {{key: string, title: string, type: "text"|"number"|"seconds"|"instant", width: number, shown: boolean, sortable: boolean}} ColumnInfo */
+/** @typedef {{key: string, title: string, type: "text"|"number"|"seconds"|"instant", width: number, shown: boolean, sortable: boolean}} TableColumn */
 /** @typedef {{row: number, look: Look, cells: string[], seconds: number|null, since?: number, bad?: boolean, slow?: number}} Row */
 /**
  * @typedef {{kind: "rows", view: string, id: number, number: number, base: number, version: number, total: number,
- *   searched: number, newer: number, offset: number, order: string, columns: string[], catalog: ColumnInfo[],
+ *   searched: number, newer: number, offset: number, order: string, columns: string[], catalog: TableColumn[],
  *   rows: Row[], changed: {[position: string]: Row}, length: number, error: string}} RowsAnswer
  */
 /**
@@ -45,14 +45,14 @@
 /** @typedef {{fault: "user"|"system"|"timeout"|"abort", code: string, message: string, traceback: string, frames: Frame[]}} ErrorInfo */
 /**
  * @typedef {{number: number, look: Look, ended_by: string, counted: boolean, worker: string, started_at: number,
- *   seconds: number|null}} AttemptInfo
+ *   seconds: number|null}} AttemptLine
  */
 /** @typedef {{start: number, text: string, total: number, lines: number, more: boolean}} LogPart */
 /**
  * @typedef {{kind: "detail", view: string, id: number, version: number, row: number, action: string, task: string, look: Look,
  *   words: string, path: string[], worker: string, called_at: number, queued_seconds: number|null, seconds: number|null,
  *   since?: number, cpu_seconds: number|null, memory_bytes: number|null, error: ErrorInfo|null, inputs: Value[],
- *   outputs: Value[], rich: string[], attempts: AttemptInfo[], log: LogPart, can_abort: boolean, can_rerun: boolean,
+ *   outputs: Value[], rich: string[], attempts: AttemptLine[], log: LogPart, can_abort: boolean, can_rerun: boolean,
  *   gone: string}} DetailAnswer
  */
 /** @typedef {{kind: "done", view: string, id: number, ok: boolean, message: string, run: string}} DoneAnswer */
@@ -919,16 +919,16 @@ class Groups {
 /** Widths in pixels of columns that always need the same. @type {{[key: string]: number}} */
 const FIXED_WIDTH = { phase: 86, try: 24, time: 62, value: 150 };
 
-/** The pixels that a column needs. @param {ColumnInfo} column */
+/** The pixels that a column needs. @param {TableColumn} column */
 const needed = (column) => FIXED_WIDTH[column.key] ?? Math.max(28, Math.min(220, Math.max(column.width, column.title.length + 1) * 7 + 2));
 
 /**
  * Which columns are drawn in so much room: all that were chosen, as far as they fit; inputs give way first.
- * @param {ColumnInfo[]} chosen @param {number} room
+ * @param {TableColumn[]} chosen @param {number} room
  */
 export function fitting(chosen, room) {
   const gap = 11;
-  const weight = (/** @type {ColumnInfo} */ column) => ["phase", "value", "time", "task"].indexOf(column.key);
+  const weight = (/** @type {TableColumn} */ column) => ["phase", "value", "time", "task"].indexOf(column.key);
   const order = chosen.map((column, position) => ({ column, position })).sort((a, b) => (weight(a.column) < 0 ? 9 : weight(a.column)) - (weight(b.column) < 0 ? 9 : weight(b.column)) || a.position - b.position);
   const fits = new Set();
   let used = 22;
@@ -950,7 +950,7 @@ class Table {
     /** @type {{offset: number, count: number}|null} */
     this.asked = null;
     this.key = "";
-    /** @type {ColumnInfo[]} */
+    /** @type {TableColumn[]} */
     this.layout = [];
     this.layoutKey = "";
     this.head = el("div", { class: "thead", role: "row" });
@@ -1100,14 +1100,14 @@ class Table {
     this.layout.forEach((column, index) => this.drawCell(/** @type {HTMLElement} */ (node.children[index]), column, row));
   }
 
-  /** @param {ColumnInfo} column */
+  /** @param {TableColumn} column */
   blankCell(column) {
     if (column.key === "phase") return el("span", { class: "ph", role: "gridcell" }, el("span", { class: "glyph" }), el("span", { class: "word" }));
-    if (column.key === "value" && this.view.slim) return el("span", { class: "cut", role: "gridcell" }, el("span"), " ", el("span", { class: "mono" }));
+    if (column.key === "value" && this.view.slim) return el("span", { class: "cut", role: "gridcell" }, el("span"), el("span", { class: "mono dim" }), el("span", { class: "mono" }));
     return el("span", { class: column.type === "text" ? "cut" : "num cut", role: "gridcell" });
   }
 
-  /** @param {HTMLElement} cell @param {ColumnInfo} column @param {Row} row */
+  /** @param {HTMLElement} cell @param {TableColumn} column @param {Row} row */
   drawCell(cell, column, row) {
     const text = row.cells[this.page?.columns.indexOf(column.key) ?? -1] ?? "";
     if (column.key === "phase") {
@@ -1129,18 +1129,15 @@ class Table {
     }
   }
 
-  /** Task and value in one cell, where there is no room for two. @param {HTMLElement} cell @param {Row} row @param {string} value */
+  /** Task, inputs and value in one cell, where there is no room for more. @param {HTMLElement} cell @param {Row} row @param {string} value */
   drawBoth(cell, row, value) {
     const columns = this.page?.columns ?? [];
     const inputs = columns.flatMap((name, index) => (name.startsWith("in:") && row.cells[index] ? [row.cells[index]] : [])).join(" · ");
-    const [task, rest] = /** @type {HTMLElement[]} */ ([...cell.children]);
-    const text = value || inputs;
-    if (task) setText(task, row.cells[columns.indexOf("task")] ?? "");
-    if (rest) {
-      setText(rest, text);
-      rest.className = row.bad ? "mono err1" : "mono dim";
-    }
-    cell.title = text;
+    const texts = [row.cells[columns.indexOf("task")] ?? "", inputs, value];
+    const spans = /** @type {HTMLElement[]} */ ([...cell.children]);
+    spans.forEach((span, index) => setText(span, texts[index] ? `${texts[index]} ` : ""));
+    if (spans[2]) spans[2].className = row.bad ? "mono err1" : "mono";
+    cell.title = texts.filter(Boolean).join(" ");
   }
 
   /** @param {number} position */
@@ -1391,7 +1388,7 @@ class Detail {
       ),
     );
     rows.forEach((row, index) => {
-      const told = /** @type {AttemptInfo} */ (answer.attempts[index]).ended_by;
+      const told = /** @type {AttemptLine} */ (answer.attempts[index]).ended_by;
       if (told) row.children[1].title = told;
     });
     const titles = ["Try", "Ended by", "Worker", "Started", "Time"].map((title, index) => el("th", { scope: "col", class: index === 1 || index === 2 ? "" : "num" }, title));

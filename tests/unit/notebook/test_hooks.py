@@ -66,8 +66,8 @@ class Views:
         views = self
 
         class View:
-            def __init__(self, run: Any, *, widget: bool, painter: object) -> None:
-                del painter
+            def __init__(self, run: Any, *, widget: bool, rerun: object, painter: object) -> None:
+                del painter, rerun
                 self.name = run.name
                 views.made.append((run.name, widget))
 
