@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,6 +69,12 @@ class AgentPlugin(WorkerPlugin):
             await asyncio.to_thread(self._end.start)
         except OSError as error:  # a kernel that is gone must not keep others from using the worker
             logger.warning("flyte_nb: %s", error)
+            if self.address.topic:
+                worker.log_event(self.address.topic, {"name": str(worker.name), "problem": str(error)})
+
+    def hold(self, agent: str, kind: str, others_wait: Callable[[], bool]) -> bool:
+        """See `Agent.hold`; returns at once if there is no such agent here any more. Called in one of Dask's threads."""
+        return self._end.hold(agent, kind, others_wait)
 
     async def teardown(self, worker: Worker) -> None:
         """Give back what has not started, and hang up."""
@@ -260,6 +267,11 @@ class _WorkerEnd:
         if gone:
             remove_folder(address.folder)
         return gone
+
+    def hold(self, agent: str, kind: str, others_wait: Callable[[], bool]) -> bool:
+        """See `Agent.hold`."""
+        session = self._session
+        return session is not None and session.agent.agent == agent and session.agent.hold(kind, others_wait)
 
     def leave(self) -> None:
         """Tell the kernel, give back what has not started, wait a little for the rest, and hang up."""

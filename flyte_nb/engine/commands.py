@@ -127,6 +127,14 @@ class KillWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class WantSlots:
+    """Ask for so many slots more of a worker that others use too."""
+
+    place: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordEvent:
     """Append an event (already applied to the run's state) to the log."""
 
@@ -167,6 +175,7 @@ Command = (
     | EndProcess
     | HandBack
     | KillWorker
+    | WantSlots
     | RecordEvent
     | AnnounceEnd
     | RefuseRun

@@ -27,12 +27,13 @@ from distributed.security import Security
 from flyte_nb.engine import existing
 from flyte_nb.engine.backend import ClusterFacts, Listener, WorkerFacts
 from flyte_nb.engine.cluster import ClusterSize, most_workers
-from flyte_nb.engine.commands import Command, EndProcess
+from flyte_nb.engine.commands import Command, EndProcess, SendChunk, WantSlots
 from flyte_nb.engine.connecting import address_of, connect, dashboard_link, has_dashboard, own_hosts
 from flyte_nb.engine.deaths import Deaths
 from flyte_nb.engine.embedded import EmbeddedCluster
 from flyte_nb.engine.files import make_folder, remove_folder
 from flyte_nb.engine.hello import Hello, LinkAddress, LinkTls, host_id
+from flyte_nb.engine.leases import Leases
 from flyte_nb.engine.link import TOKEN_BYTES, LinkServer
 from flyte_nb.engine.reaper import Reaper
 from flyte_nb.engine.stimuli import AgentJoined, AgentLost
@@ -42,6 +43,8 @@ from flyte_nb.errors import ClusterMismatchError
 _MEMORY_TOPIC = "worker-restart-memory"
 #: How often it is looked whether the scheduler is still there.
 WATCH_SECONDS = 1.0
+#: So many things that people should know of a cluster are kept.
+MOST_REMARKS = 20
 
 
 class DaskBackend:
@@ -78,6 +81,7 @@ class DaskBackend:
         self._listener: Listener | None = None
         self._link: LinkServer | None = None
         self._reaper: Reaper | None = None
+        self._leases: Leases | None = None
         self._deaths: Deaths | None = None
         self._watching: asyncio.Task[None] | None = None
         self._hellos: dict[str, Hello] = {}
@@ -100,8 +104,10 @@ class DaskBackend:
             hosts = ["127.0.0.1"] if self._given is None else own_hosts(client, self._kernel_host)
             port = await self._link.listen("0.0.0.0" if self._kernel_host else hosts[0], _server_tls(link_tls))  # noqa: S104 - asked for
             address = LinkAddress(tuple(hosts), port, self._link.token, _client_tls(link_tls), host_id(), os.getpid(), self._folder)
+            if self._given is not None:
+                address = replace(address, topic=self._plugin_name)
+            self._subscribe(client)
             await self._send_agents(client, address)
-            client.subscribe_topic(_MEMORY_TOPIC, self._memory_event)
         except BaseException:
             await self.close()
             raise
@@ -117,7 +123,9 @@ class DaskBackend:
             self._has_dashboard = has_dashboard(embedded.scheduler)
             return client
         self._deaths = Deaths(lambda _pid: None, sees_codes=False, tell=self._dead)
-        return await connect(self._given, self._security)
+        client = await connect(self._given, self._security)
+        self._leases = Leases(client, self._plugin_name)
+        return client
 
     async def _send_agents(self, client: Client, address: LinkAddress) -> None:
         """Put an agent into every worker, those that come later included."""
@@ -135,6 +143,12 @@ class DaskBackend:
                 'address under which they see it: flyte.init(cluster=..., kernel_host="...").'
             ) from None
 
+    def _subscribe(self, client: Client) -> None:
+        """Hear what its scheduler tells."""
+        client.subscribe_topic(_MEMORY_TOPIC, self._memory_event)
+        if self._given is not None:
+            client.subscribe_topic(self._plugin_name, self._cannot_be_used)
+
     async def close(self) -> None:
         """See `Backend`."""
         self._listener = None
@@ -143,6 +157,8 @@ class DaskBackend:
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+        if self._leases is not None:
+            await self._leases.close()
         if self._client is not None:
             await self._leave(self._client)
         if self._embedded is not None:
@@ -154,7 +170,7 @@ class DaskBackend:
         remove_folder(self._folder)
         if self._reaper is not None:
             self._reaper.close()
-        self._client = self._embedded = self._link = self._deaths = self._reaper = self._watching = None
+        self._client = self._embedded = self._link = self._deaths = self._reaper = self._watching = self._leases = None
 
     async def _leave(self, client: Client) -> None:
         """Take what is ours off an existing cluster."""
@@ -162,6 +178,7 @@ class DaskBackend:
             with suppress(OSError, ValueError):  # it goes down at this very moment, or never had it
                 client.unsubscribe_topic(_MEMORY_TOPIC)
                 if self._given is not None:
+                    client.unsubscribe_topic(self._plugin_name)
                     await client.unregister_worker_plugin(self._plugin_name)
         await _done(client.close())
 
@@ -170,16 +187,22 @@ class DaskBackend:
         away = False
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if client.status == "closed" or (self._embedded is not None and not self._embedded.is_up):
+            gave_up = client.status == "closed" and not self._hellos  # as long as workers are there, runs go on
+            if gave_up or (self._embedded is not None and not self._embedded.is_up):
                 if self._listener is not None:
                     self._listener.cluster_lost("its scheduler is gone" + ("" if self._given is None else " and did not come back"))
                 return
             if client.status != "running":
+                if not away and self._listener is not None:
+                    self._listener.noted(f"the scheduler at {self._address} does not answer; runs go on with the workers that are there")
                 away = True
             elif away:
                 with suppress(OSError, ClusterMismatchError):  # it is away again: looked at in a second
+                    self._subscribe(client)
                     await self._send_agents(client, address)
                     away = False
+                    if self._listener is not None:
+                        self._listener.noted(f"the scheduler at {self._address} is back")
 
     async def scale(self, workers: int, leaving: Collection[str] = ()) -> None:
         """See `Backend`."""
@@ -200,7 +223,16 @@ class DaskBackend:
         ours = self._given is None or self._kill_workers
         if hello.group and self._reaper is not None:
             self._reaper.add(hello.pid)
-        joined = AgentJoined(hello.agent, hello.name, hello.pid, hello.slots, ours, memory_limit=hello.memory_limit, gpus=hello.gpus)
+        joined = AgentJoined(
+            hello.agent,
+            hello.name,
+            hello.pid,
+            hello.slots,
+            ours,
+            memory_limit=hello.memory_limit,
+            gpus=hello.gpus,
+            leased=self._given is not None,
+        )
         welcome = asyncio.get_running_loop().create_task(self._welcome(joined))
         self._welcoming.add(welcome)
         welcome.add_done_callback(self._welcoming.discard)
@@ -221,6 +253,8 @@ class DaskBackend:
         hello = self._hellos.pop(agent, None)
         if hello is None or self._listener is None or self._deaths is None:
             return
+        if self._leases is not None:
+            self._leases.drop(agent)
         self._listener.leaving(agent)  # nothing new goes there while it is found out why
         if hello.group:  # what a task started there has lost its parent
             with suppress(OSError):
@@ -238,8 +272,21 @@ class DaskBackend:
         if self._deaths is not None:
             self._deaths.used_too_much(int(told["pid"]), int(told["rss"]))
 
+    async def _cannot_be_used(self, event: tuple[float, Mapping[str, str]]) -> None:
+        _at, told = event
+        remark = f"worker {told['name']} ({told['worker']}) is not used: {told['problem']}"
+        if remark not in self._remarks:
+            self._remarks = (*self._remarks[-MOST_REMARKS:], remark)
+            if self._listener is not None:
+                self._listener.noted(remark)
+
     def send(self, agent: str, command: Command) -> None:
         """See `Backend`."""
+        if self._leases is not None and isinstance(command, WantSlots | SendChunk):
+            if isinstance(command, WantSlots):
+                self._leases.want(agent, command.count)
+                return
+            self._leases.stay(agent)
         if self._link is not None:
             self._link.send(agent, command)
 

@@ -119,8 +119,9 @@ def judge(workers: Mapping[str, Mapping[str, str]], *, ship: bool) -> Found:
     strange = [name for name, has in workers.items() if has.get("package", package_digest()) != package_digest()]
     if strange:
         raise ClusterMismatchError(
-            f"Workers {_names(strange)} have another version of flyte_nb than this kernel. Install the same one there, or remove it "
-            "(it is then sent along), and restart these workers."
+            f"Workers {_names(strange)} have another version of flyte_nb than this kernel. If it is installed there, install this "
+            "kernel's, or remove it (it is then sent along); if another kernel has sent it, restarting these workers is enough "
+            "(Client.restart())."
         )
     lacking = [name for name, has in workers.items() if "package" not in has]
     if lacking and not ship:
@@ -185,10 +186,21 @@ def make_bootstrap(address: LinkAddress, *, ship: bool) -> WorkerPlugin:
     """The plugin for workers that may not have this package: brings it, and puts an agent into the worker."""
     archive, name = (package_zip() if ship else b""), f"flyte_nb-{package_digest()}.zip"
     wanted = pickle.dumps(address)
+    look, here, topic = make_probe(), {**versions(), "package": package_digest()}, address.topic
 
     class Bootstrap(WorkerPlugin):
         def __init__(self) -> None:
             self.archive, self.file, self.address = archive, name, wanted
+            self.look, self.here, self.topic = look, here, topic
+
+        def problem(self) -> str:
+            """Why this worker cannot be used; workers that were there from the start were judged before."""
+            has = self.look()
+            if has["python"].split(".")[:2] != self.here["python"].split(".")[:2]:
+                return f"it runs Python {has['python']}, this kernel {self.here['python']}"
+            if has.get("package", self.here["package"]) != self.here["package"]:
+                return "it has another version of flyte_nb than this kernel"
+            return "" if self.archive or "package" in has else "it does not have flyte_nb"
 
         async def setup(self, worker: Any) -> None:  # noqa: ANN401 - a Worker, whose module it must not need to be unpickled
             import importlib  # noqa: PLC0415 - it runs elsewhere
@@ -197,7 +209,11 @@ def make_bootstrap(address: LinkAddress, *, ship: bool) -> WorkerPlugin:
             import pickle  # noqa: PLC0415 - the same
             import sys  # noqa: PLC0415 - the same
 
-            if importlib.util.find_spec("flyte_nb") is None and self.archive:
+            problem = self.problem()
+            if problem:  # it joined later, and may be of use to others: it must start all the same
+                worker.log_event(self.topic, {"name": str(worker.name), "problem": problem})
+                return
+            if importlib.util.find_spec("flyte_nb") is None:
                 path = os.path.join(worker.local_directory, self.file)  # noqa: PTH118 - pickled by value: few names
                 with open(path, "wb") as file:  # noqa: ASYNC230, PTH123 - small, and once
                     file.write(self.archive)

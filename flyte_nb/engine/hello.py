@@ -29,6 +29,7 @@ class LinkAddress:
         folder: where large values go on that machine; "" for nowhere.
         ours: the kernel started the workers, and nobody else uses them.
         workers: how many of them share the machine, as far as the kernel knows.
+        topic: the topic of Dask's events under which a worker tells why it cannot be used; "" for none.
     """
 
     hosts: tuple[str, ...]
@@ -40,6 +41,7 @@ class LinkAddress:
     folder: str
     ours: bool = False
     workers: int = 1
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

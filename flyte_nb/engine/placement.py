@@ -9,11 +9,11 @@ Pure. Must not know: how chunks travel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from flyte_nb.core.phases import CODE, ActionPhase
 from flyte_nb.engine.ceiling import room
-from flyte_nb.engine.commands import Command, SendChunk, SendTask
+from flyte_nb.engine.commands import Command, SendChunk, SendTask, WantSlots
 from flyte_nb.engine.fitting import Capacity, Need
 from flyte_nb.engine.lanes import BUDGET_SECONDS, MAX_ROWS, TARGET_SECONDS, Lane, async_rows, sync_rows
 from flyte_nb.engine.losses import suspects_on
@@ -23,6 +23,9 @@ from flyte_nb.engine.records import AgentRecord, Chunk, RunRecord
 PREFETCH_BELOW_SECONDS = TARGET_SECONDS / 2
 #: A worker that died is expected to be replaced for so long.
 RETURN_SECONDS = 30.0
+#: So many slots are asked for where one is needed, if others may hold some of them; what comes too late is given back.
+SPARE_WANTS = 2
+_ONE = Capacity(1, 0, 0)
 
 _NO_NEED = Need(0.0, 0, 0)
 _ABORTED, _TIMED_OUT = CODE[ActionPhase.ABORTED], CODE[ActionPhase.TIMED_OUT]
@@ -35,6 +38,7 @@ class Placement:
         self.agents: dict[str, AgentRecord] = {}
         self.chunks: dict[int, Chunk] = {}
         self.settled = False
+        self.shared = False
         self._last_chunk = 0
         self._gone: list[tuple[float, Capacity]] = []
 
@@ -108,7 +112,21 @@ class Placement:
                 agents = self._fill_needy(lane, lane.need, run, agents, now, commands)
             else:
                 self._fill(lane, run, agents, now, commands)
+        if self.shared:
+            commands += self._wanted([lane for lane, _run in lanes], now)
         return commands
+
+    def _wanted(self, lanes: Iterable[Lane], now: float) -> Iterator[WantSlots]:
+        """Ask for slots of workers that others use too, for what could not be handed out."""
+        waiting = [lane for lane in lanes if lane.count and (not lane.is_async or lane.need is not None)]
+        missing = SPARE_WANTS * sum(lane.count * (lane.need.slots(_ONE) if lane.need is not None else 1) for lane in waiting)
+        agents = [agent for agent in self.agents.values() if agent.leased is not None and agent.is_open and agent.rests_until <= now]
+        for agent in sorted(agents, key=lambda agent: agent.asked - (agent.leased or 0)):
+            count = min(missing, agent.slots - agent.asked)
+            if count > 0 and any(lane.need is None or lane.need.fits(agent.capacity) for lane in waiting):
+                agent.asked += count
+                missing -= count
+                yield WantSlots(agent.agent, count)
 
     def _fill(self, lane: Lane, run: RunRecord, agents: list[AgentRecord], now: float, commands: list[Command]) -> None:
         if not agents:
@@ -164,6 +182,7 @@ class Placement:
         """
         while lane.count:
             fitting = [agent for agent in agents if lane.need is None or lane.need.fits(agent.capacity)]
+            fitting = [agent for agent in fitting if lane.is_async or agent.open_slots]
             if not fitting:
                 break
             quiet = [agent for agent in fitting if not any(each.rows for each in suspects_on(agent, runs, now).values())]

@@ -55,7 +55,8 @@ class AgentRecord:
 
     `sync_chunks` counts the slots that its chunks take; `alone` is a chunk beside which it gets nothing. It is `condemned`
     when we have ordered its end, `leaving` when it is about to go (`retired`: because somebody wants that), and `tainted`
-    when an exception was thrown into a body of it.
+    when an exception was thrown into a body of it. Of a worker that others use too only `leased` slots are ours, `asked`
+    were asked for (those that are ours included), and before `rests_until` no more are asked for; None is: all are ours.
     """
 
     agent: str
@@ -76,6 +77,9 @@ class AgentRecord:
     retired: bool = False
     tainted: bool = False
     clogged: bool = False
+    leased: int | None = None
+    asked: int = 0
+    rests_until: float = 0.0
 
     @property
     def slots(self) -> int:
@@ -90,12 +94,17 @@ class AgentRecord:
     @property
     def free_slots(self) -> int:
         """Slots that have nothing to do."""
-        return self.slots - self.sync_chunks
+        return self.open_slots - self.sync_chunks
+
+    @property
+    def open_slots(self) -> int:
+        """Slots that are ours at the moment."""
+        return self.capacity.slots if self.leased is None else self.leased
 
     @property
     def room(self) -> int:
         """Sync chunks that it can still take: none in advance if it is busy with something long, or something that takes more."""
-        return self.free_slots if self.clogged or self.heavy else self.slots * CHUNKS_PER_SLOT - self.sync_chunks
+        return self.free_slots if self.clogged or self.heavy else self.open_slots * CHUNKS_PER_SLOT - self.sync_chunks
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ from flyte_nb.engine.commands import (
     SendChunk,
     SendTask,
     StopActions,
+    WantSlots,
 )
 from flyte_nb.engine.controller import GRACE_SECONDS, Controller
 from flyte_nb.engine.driver import DriverHost
@@ -379,7 +380,7 @@ class Runner:
             self._refusals[command.run] = command.reason
         elif isinstance(command, ReportDefect):
             logger.error("flyte_nb: run %s was ended by a defect of flyte_nb:\n%s", command.runs, command.traceback)
-        elif isinstance(command, SendTask | HandBack):
+        elif isinstance(command, SendTask | HandBack | WantSlots):
             self.backend.send(command.place, command)
 
     def _not_carried_out(self, command: Command) -> None:

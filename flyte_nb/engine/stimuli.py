@@ -178,8 +178,23 @@ class SlotYielded:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotGranted:
+    """A worker that others use too has a slot more for us."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotReturned:
+    """It has one less; `others_wait` says that others are waiting for it."""
+
+    agent: str
+    others_wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AgentJoined:
-    """A worker is ready for chunks."""
+    """A worker is ready for chunks; `leased` says that its slots must be asked for, as others use it too."""
 
     agent: str
     name: str
@@ -188,6 +203,7 @@ class AgentJoined:
     ours: bool = True
     memory_limit: int = 0
     gpus: int = 0
+    leased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +264,8 @@ Stimulus = (
     | NameAsked
     | ChunkReport
     | SlotYielded
+    | SlotGranted
+    | SlotReturned
     | StepEnded
     | StepReplayed
     | ReportFlushed

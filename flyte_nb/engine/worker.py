@@ -38,6 +38,7 @@ from flyte_nb.engine.commands import (
     SendTask,
     StopActions,
 )
+from flyte_nb.engine.holding import Holding
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.stimuli import SlotYielded, Stimulus
 from flyte_nb.engine.work import ChunkWork
@@ -97,6 +98,7 @@ class Agent:
         self._stoppable: set[int] = set()
         self._stop_lock = threading.Lock()
         self._closed = False
+        self._holding = Holding(send)
         self._host = AsyncHost(self)
         self._hosts = [self._host]
         self._flusher: asyncio.Task[None] | None = None
@@ -330,6 +332,31 @@ class Agent:
             yield
         finally:
             self._enter(thread, *entry)
+
+    # ------------------------------------------------------------------ slots that others use too
+    def hold(self, kind: str, others_wait: Callable[[], bool]) -> bool:
+        """Keep a slot of a shared worker ("slot"), or just the worker ("stay"), as long as it is needed; blocks until then.
+
+        Args:
+            kind: "slot" or "stay".
+            others_wait: whether others have work for this worker that cannot start.
+
+        Returns:
+            Whether it was given back because others wait.
+        """
+        if kind == "slot":
+            return self._holding.slot(self, others_wait)
+        self._holding.stay(self)
+        return False
+
+    def needed_slots(self) -> int:
+        """Slots that sync bodies use at the moment, or wait for."""
+        return len(self._current) - self._blocked + len(self._queue)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no work any more."""
+        return self._closed
 
     # ------------------------------------------------------------------ stopping
     def _stop_actions(self, command: StopActions) -> None:

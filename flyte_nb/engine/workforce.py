@@ -16,12 +16,14 @@ from flyte_nb.engine.fitting import Capacity
 from flyte_nb.engine.lanes import Lane
 from flyte_nb.engine.records import AgentRecord, Chunk
 from flyte_nb.engine.run_control import RunControl
-from flyte_nb.engine.stimuli import AgentJoined, AgentLeaving, AgentLost, ClusterSettled, SlotYielded
+from flyte_nb.engine.stimuli import AgentJoined, AgentLeaving, AgentLost, ClusterSettled, SlotGranted, SlotReturned, SlotYielded
 
 #: How long no worker must have been able to take an action before it fails: one may just be joining.
 PATIENCE_SECONDS = 1.0
 #: How long a worker into which an exception was thrown must have been idle before it is replaced.
 IDLE_SECONDS = 1.0
+#: How long others have a slot for which they waited, before it is asked for again: as long as we may keep one while they wait.
+TURN_SECONDS = 1.0
 
 
 class Workforce:
@@ -40,7 +42,11 @@ class Workforce:
         """A worker is ready."""
         self.lost(AgentLost(stimulus.agent, "it connected again"), now)  # if it was known: it knows nothing any more
         capacity = Capacity(stimulus.slots, stimulus.memory_limit, stimulus.gpus)
-        self._placement.agents[stimulus.agent] = AgentRecord(stimulus.agent, stimulus.name, stimulus.pid, capacity, stimulus.ours)
+        leased = 0 if stimulus.leased else None
+        self._placement.shared |= stimulus.leased
+        self._placement.agents[stimulus.agent] = AgentRecord(
+            stimulus.agent, stimulus.name, stimulus.pid, capacity, stimulus.ours, leased=leased
+        )
 
     def settled(self, _stimulus: ClusterSettled, _now: float) -> None:
         """Those that are to be expected are there."""
@@ -82,6 +88,23 @@ class Workforce:
             self._placement.lend(chunk)
         else:
             self._placement.take_back(chunk)
+
+    def slot_granted(self, stimulus: SlotGranted, _now: float) -> None:
+        """A worker that others use too has a slot for us."""
+        agent = self._placement.agents.get(stimulus.agent)
+        if agent is not None and agent.leased is not None:
+            agent.leased += 1
+            agent.asked = max(agent.asked, agent.leased)
+
+    def slot_returned(self, stimulus: SlotReturned, now: float) -> None:
+        """A slot was given back. Where others waited for it they have it for a while."""
+        agent = self._placement.agents.get(stimulus.agent)
+        if agent is not None and agent.leased is not None:
+            agent.leased = max(0, agent.leased - 1)
+            agent.asked = max(agent.leased, agent.asked - 1)
+            if stimulus.others_wait:
+                agent.rests_until = now + TURN_SECONDS
+                self._desk.at(agent.rests_until, "", lambda _now: None)  # to ask again then
 
     def chunk_finished(self, chunk: Chunk, now: float) -> None:
         """Nothing more comes for a chunk."""

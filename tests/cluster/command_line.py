@@ -38,6 +38,14 @@ from dask.__main__ import main
 sys.argv[0] = "dask"
 main()
 """
+#: Runs it where some modules are not installed.
+_HIDING = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
+from dask.__main__ import main
+sys.argv[0] = "dask"
+main()
+"""
 
 
 def free_port() -> int:
@@ -63,8 +71,8 @@ class CommandLine:
         self._processes: list[subprocess.Popen[bytes]] = []
         self.scheduler: subprocess.Popen[bytes] | None = None
 
-    def _start(self, name: str, line: Sequence[str], program: Sequence[str] = ("-m", "dask")) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "True"}
+    def _start(self, name: str, line: Sequence[str], program: Sequence[str] = ("-m", "dask"), path: Path = ROOT) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(path), "DASK_DISTRIBUTED__WORKER__DAEMON": "True"}
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *program, *line, *self._tls],
@@ -90,7 +98,14 @@ class CommandLine:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def start_worker(
-        self, name: str, *options: str, threads: int = 1, package: bool = True, pretend: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *options: str,
+        threads: int = 1,
+        package: bool = True,
+        pretend: Mapping[str, str] | None = None,
+        hide: Sequence[str] = (),
+        path: Path = ROOT,
     ) -> subprocess.Popen[bytes]:
         """Start a worker.
 
@@ -98,8 +113,10 @@ class CommandLine:
             name: its name.
             options: more options of `dask worker`.
             threads: its slots.
-            package: whether it can import this package; without it, it has no nanny.
+            package: whether it can import this package; if not, it has no nanny.
             pretend: versions of libraries, and of "python", that it says it has; without a nanny.
+            hide: modules that it cannot import; without a nanny.
+            path: where it imports this package from.
         """
         line = ["worker", self.address, "--name", name, "--nthreads", str(threads), "--no-dashboard", "--host", "127.0.0.1", *options]
         program: Sequence[str] = ("-m", "dask")
@@ -107,7 +124,11 @@ class CommandLine:
             program = ("-c", _WITHOUT_PACKAGE)
         elif pretend is not None:
             program = ("-c", _PRETENDING, ",".join(f"{library}={version}" for library, version in pretend.items()))
-        return self._start(name, line, program)
+        elif hide:
+            program = ("-c", _HIDING, ",".join(hide))
+        if program[0] == "-c":
+            line.append("--no-nanny")  # the process that it starts would not be like this one
+        return self._start(name, line, program, path)
 
     def said(self, name: str) -> str:
         """What a process wrote."""
