@@ -113,13 +113,19 @@ class Placement:
             else:
                 self._fill(lane, run, agents, now, commands)
         if self.shared:
-            commands += self._wanted([lane for lane, _run in lanes], now)
+            commands += self._wanted(lanes, now)
         return commands
 
-    def _wanted(self, lanes: Iterable[Lane], now: float) -> Iterator[WantSlots]:
-        """Ask for slots of workers that others use too, for what could not be handed out."""
-        waiting = [lane for lane in lanes if lane.count and (not lane.is_async or lane.need is not None)]
-        missing = SPARE_WANTS * sum(lane.count * (lane.need.slots(_ONE) if lane.need is not None else 1) for lane in waiting)
+    def _wanted(self, lanes: Iterable[tuple[Lane, RunRecord]], now: float) -> Iterator[WantSlots]:
+        """Ask for slots of workers that others use too, for what could not be handed out and may start."""
+        waiting, missing = [], 0
+        for lane, run in lanes:
+            count = lane.count if not lane.is_async or lane.need is not None else 0
+            if count and run.state.settings.max_action_concurrency:
+                count = min(count, room(run, self.chunks.values()))
+            if count:
+                waiting.append(lane)
+                missing += SPARE_WANTS * count * (lane.need.slots(_ONE) if lane.need is not None else 1)
         agents = [agent for agent in self.agents.values() if agent.leased is not None and agent.is_open and agent.rests_until <= now]
         for agent in sorted(agents, key=lambda agent: agent.asked - (agent.leased or 0)):
             count = min(missing, agent.slots - agent.asked)
