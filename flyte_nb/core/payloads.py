@@ -13,10 +13,13 @@ Must not know: where items go.
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import pickle
 import sys
 import sysconfig
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, NoneType
 from typing import Any, BinaryIO
@@ -124,15 +127,37 @@ def unpack(item: Item) -> object:
 
 def dumps(value: object) -> bytes:
     """Cloudpickle a value, code outside installed packages by value."""
-    _register_by_value()
-    data: bytes = cloudpickle.dumps(value, PROTOCOL)
-    return data
+    target = io.BytesIO()
+    dump_into(value, target)
+    return target.getvalue()
 
 
 def dump_into(value: object, target: BinaryIO) -> None:
     """The same into a file, which may refuse to take more."""
     _register_by_value()
-    cloudpickle.Pickler(target, PROTOCOL).dump(value)
+    _Pickler(target, PROTOCOL).dump(value)
+
+
+def _reduce_cached(function: Any) -> Any:  # noqa: ANN401 - a type without a public name
+    """How a function under `functools.cache` travels: as the function that it is, with an empty cache.
+
+    cloudpickle would name it, for the worker to import; there is no such name where it was defined in a notebook.
+    """
+    module = sys.modules.get(function.__module__)
+    if module is not None and module.__name__ != "__main__" and is_installed(module) and "<locals>" not in function.__qualname__:
+        return function.__reduce__()
+    settings = function.cache_parameters()
+    return _cached, (function.__wrapped__, settings["maxsize"], settings["typed"])
+
+
+def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:  # noqa: FBT001 - called by pickle
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it ships no types
+    """cloudpickle's, which knows functions under `functools.cache` too."""
+
+    dispatch_table = cloudpickle.Pickler.dispatch_table.new_child({functools._lru_cache_wrapper: _reduce_cached})  # noqa: SLF001 - its type
 
 
 def size_bytes(item: Item) -> int:

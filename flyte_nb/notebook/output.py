@@ -11,8 +11,8 @@ import threading
 
 #: Lines and characters of one run that are shown. A notebook that is flooded cannot be read, and a browser that is
 #: flooded hangs; everything is kept with the actions anyway.
-MAX_LINES = 1_000
-MAX_CHARACTERS = 200_000
+MAX_LINES = 200
+MAX_CHARACTERS = 40_000
 
 
 class CellOutput:

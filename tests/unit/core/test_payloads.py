@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 import gc
 import importlib.util
 import pickle
@@ -203,3 +205,28 @@ def test_installed_modules_travel_by_name(module: ModuleType, installed: bool) -
 def test_a_module_of_the_user_is_not_installed(own_module: ModuleType) -> None:
     """A file beside the notebook is nobody's package."""
     assert not payloads.is_installed(own_module)
+
+
+def test_a_cached_function_of_the_user_travels_by_value_with_an_empty_cache() -> None:
+    """It may call itself, its settings stay, what it uses is shared with others of the same bytes; results are not sent along."""
+    asked: list[int] = []
+
+    @functools.lru_cache(maxsize=7, typed=True)
+    def fibonacci(number: int) -> int:
+        asked.append(number)
+        return number if number < 2 else fibonacci(number - 1) + fibonacci(number - 2)
+
+    assert fibonacci(5) == 5
+    copy, its_asked = pickle.loads(payloads.dumps((fibonacci, asked)))
+
+    assert (copy.cache_info().currsize, copy.cache_parameters()) == (0, {"maxsize": 7, "typed": True})
+    assert copy(9) == 34
+    assert its_asked[len(asked) :] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert asked == [5, 4, 3, 2, 1, 0]
+
+
+def test_a_cached_function_of_an_installed_package_travels_by_name() -> None:
+    """It is the same one on a worker, with all that it knows there."""
+    function = fnmatch._compile_pattern  # type: ignore[attr-defined]  # the type stubs leave it out
+
+    assert pickle.loads(payloads.dumps(function)) is function
