@@ -67,7 +67,13 @@ def _full(*parts: bytes) -> bytes:
 
 
 # ------------------------------------------------------------------ walking a value
+#: Python refuses to write a whole number of more than 4,300 digits in tens.
+_MOST_BITS = 14_000
+
+
 def _atom(value: object) -> bytes:
+    if type(value) is int and value.bit_length() > _MOST_BITS:
+        return f"int:{value:x}".encode()
     return f"{type(value).__name__}:{value!r}".encode("utf8", "surrogatepass")
 
 

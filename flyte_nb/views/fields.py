@@ -34,6 +34,7 @@ class Field:
         self.numbers = np.empty(0)
         self.codes = np.empty(0, np.int32)
         self.words: dict[str, int] = {}
+        self.has_numbers = False
         self._key: Numbers | None = None
 
     def grow(self, count: int) -> None:
@@ -48,6 +49,7 @@ class Field:
         """Fill in the values of some rows."""
         self._key = None
         kinds = set(map(type, items))
+        self.has_numbers = self.has_numbers or not _NUMBER_TYPES.isdisjoint(kinds)
         if kinds <= _NUMBER_TYPES:
             with contextlib.suppress(OverflowError):  # an int beyond all floats: one by one, then
                 self.numbers[rows] = np.array(items, float)

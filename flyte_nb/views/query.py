@@ -19,6 +19,7 @@ from flyte_nb.views.detail import Details
 from flyte_nb.views.fields import Fields
 from flyte_nb.views.grouptree import GroupTree, Line, rows_below
 from flyte_nb.views.namer import Namer
+from flyte_nb.views.outputs import Outputs
 from flyte_nb.views.protocol import (
     CELL_CHARACTERS,
     MAX_PAGE,
@@ -32,10 +33,13 @@ from flyte_nb.views.protocol import (
     RowsAnswer,
     RowsRequest,
 )
-from flyte_nb.views.rich import RichForm, document, rich_form
+from flyte_nb.views.protocol_tabs import RichAnswer, RichRequest, SpreadAnswer, SpreadRequest, TimelineAnswer, TimelineRequest
+from flyte_nb.views.results import Results
+from flyte_nb.views.rich import report_form, rich_form
 from flyte_nb.views.selection import Selections
 from flyte_nb.views.table import Table
 from flyte_nb.views.textindex import TextIndex
+from flyte_nb.views.timeline import Timeline
 from flyte_nb.views.wording import one_line
 
 #: Columns that need names of actions.
@@ -57,8 +61,11 @@ class RunQueries:
         self._guard = threading.RLock()
         self._columns = Columns(run)
         self._fields = Fields(run)
-        self._selections = Selections(self._columns, self._fields, TextIndex(run, notify))
+        self._outputs = Outputs(run, notify)
+        self._selections = Selections(self._columns, self._fields, self._outputs, TextIndex(run, notify))
+        self._results = Results(run, self._columns, self._fields, self._outputs)
         self._table = Table(run, self._columns)
+        self._timeline = Timeline(self._columns)
         self._details = Details(run)
         self._names = Namer(run, notify)
         self._tree: tuple[int, GroupTree | None] = (-1, None)
@@ -66,15 +73,17 @@ class RunQueries:
     # ------------------------------------------------------------------ rows
     def rows(self, request: RowsRequest) -> RowsAnswer:
         """A page of the actions table."""
-        with self._guard:
+        with self._guard, self._outputs.making:
             self._columns.refresh()
             now, query = self._clock(), request["query"]
-            count = min(request["count"], MAX_PAGE)
-            page = self._selections.page(request["view"], query, request["offset"], count, now)
-            catalog = self._table.catalog(self._tasks_in(query))
+            of_results = query.get("table") == "results"
+            read = self._outputs.advance() if of_results else 0
+            page = self._selections.page(request["view"], query, request["offset"], min(request["count"], MAX_PAGE), now)
+            catalog = (self._results if of_results else self._table).catalog(self._tasks_in(query))
             known = {column["key"] for column in catalog}
             keys = [key for key in request["columns"] if key in known] or [column["key"] for column in catalog if column["shown"]]
             names = self._names.known(page["rows"].tolist()) if _NAMED & set(keys) else {}
+            rows = self._results.rows(page["rows"], keys) if of_results else self._table.rows(page["rows"], keys, names, now)
             return {
                 "kind": "rows",
                 "view": request["view"],
@@ -83,13 +92,13 @@ class RunQueries:
                 "base": 0,
                 "version": self._columns.version,
                 "total": page["total"],
-                "searched": page["searched"],
+                "searched": min(read, page["searched"]) if of_results else page["searched"],
                 "newer": page["newer"],
                 "offset": request["offset"],
                 "order": page["order"],
                 "columns": keys,
                 "catalog": catalog,
-                "rows": self._table.rows(page["rows"], keys, names, now),
+                "rows": rows,
                 "changed": {},
                 "length": len(page["rows"]),
                 "error": self._error(query),
@@ -148,12 +157,36 @@ class RunQueries:
         row = request["row"]
         return self._details.answer(request, name=self._names.known([row]).get(row, ""))
 
-    def rich(self, row: int, kind: str) -> RichForm:
-        """A rich form of an action's output, or its report (`kind` "report"), to be shown in a frame without rights."""
-        if kind == "report":
-            tabs = self._details.report(row)
-            return document("<hr>".join(tabs.values()))
-        return rich_form(self._details.output(row), kind)
+    def rich(self, request: RichRequest) -> RichAnswer:
+        """A rich form of an action's output, or its report, to be shown in a frame without rights."""
+        row, form = request["row"], request["form"]
+        made = report_form(self._details.report(row)) if form == "report" else rich_form(self._details.output(row), form)
+        return {"kind": "rich", "view": request["view"], "id": request["id"], "row": row, "form": form, **made}
+
+    # ------------------------------------------------------------------ tabs
+    def spread(self, request: SpreadRequest) -> SpreadAnswer:
+        """How the values of some columns of the results are spread."""
+        with self._guard, self._outputs.making:
+            self._columns.refresh()
+            read = self._outputs.advance()
+            rows = self._selections.matching({**request["query"], "table": "results"})
+            known = {column["key"] for column in self._results.catalog(self._tasks_in(request["query"]))}
+            keys = [key for key in request["columns"] if key in known and ":" in key]
+            return {
+                "kind": "spread",
+                "view": request["view"],
+                "id": request["id"],
+                "version": self._columns.version,
+                "total": len(rows),
+                "read": min(read, len(rows)),
+                "columns": [self._results.spread(key, rows, request["marked"]) for key in keys],
+            }
+
+    def timeline(self, request: TimelineRequest) -> TimelineAnswer:
+        """The lanes of a span of time."""
+        with self._guard:
+            self._columns.refresh()
+            return self._timeline.answer(request, self._clock())
 
 
 def _group_row(line: Line) -> GroupRow:

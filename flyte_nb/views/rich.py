@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, Literal, TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
-Kind = Literal["report", "png", "jpeg", "svg", "html"]
+from flyte_nb.views.markup import escape
+from flyte_nb.views.wording import one_line
+
 #: Bytes of a rich form that are sent.
 MAX_BYTES = 4_000_000
 #: Nothing is loaded and nothing runs: styles of its own and images that it carries are all that a document may have.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:"
-_BY_METHOD: tuple[tuple[str, Kind], ...] = (
+_BY_METHOD: tuple[tuple[str, str], ...] = (
     ("_repr_png_", "png"),
     ("_repr_jpeg_", "jpeg"),
     ("_repr_svg_", "svg"),
@@ -27,9 +30,8 @@ _BY_METHOD: tuple[tuple[str, Kind], ...] = (
 
 
 class RichForm(TypedDict):
-    """One rich form. `text`: HTML or SVG document for a frame without rights; `data`: base64 of an image."""
+    """One rich form; see `protocol_tabs.RichAnswer`."""
 
-    kind: Kind
     mime: str
     data: str
     text: str
@@ -38,7 +40,7 @@ class RichForm(TypedDict):
 
 def kinds_of(value: Any) -> list[str]:
     """The rich forms that a value has, the one to show first in front; nothing of it is run."""
-    kinds: list[str] = [kind for method, kind in _BY_METHOD if callable(getattr(type(value), method, None))]
+    kinds = [kind for method, kind in _BY_METHOD if callable(getattr(type(value), method, None))]
     if _is_figure(value) and "png" not in kinds:
         kinds.insert(0, "png")
     return kinds
@@ -68,24 +70,33 @@ def _make(value: Any, kind: str) -> RichForm | None:
         return None
     if kind in {"png", "jpeg"}:
         return _image(kind, made)
-    return document(str(made), kind)
+    return _document(str(made))
 
 
-def document(html: str, kind: str = "html") -> RichForm:
+def report_form(tabs: Mapping[str, str]) -> RichForm:
+    """A report as one document, its tabs one after the other."""
+    if not tabs:
+        return _failed("report", "there is none")
+    made = _document("<hr>".join(f"<h2>{escape(name)}</h2>{page}" if len(tabs) > 1 else page for name, page in tabs.items()))
+    size = len(made["text"])
+    return _failed("report", f"it is too large to be shown here ({size:,} characters)") if size > MAX_BYTES else made
+
+
+def _document(html: str) -> RichForm:
     """HTML or SVG as a document of its own, for a frame without rights."""
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     text = f"<!doctype html><html><head>{head}</head><body>{html.encode('utf8', 'replace').decode('utf8')}</body></html>"
-    return {"kind": "svg" if kind == "svg" else "html", "mime": "text/html", "data": "", "text": text, "error": ""}
+    return {"mime": "text/html", "data": "", "text": text, "error": ""}
 
 
 def _image(kind: str, data: bytes | str) -> RichForm:
     encoded = data if isinstance(data, str) else base64.b64encode(data).decode("ascii")
     base64.b64decode(encoded, validate=True)  # IPython allows both; anything else is no image
-    return {"kind": "png" if kind == "png" else "jpeg", "mime": f"image/{kind}", "data": encoded, "text": "", "error": ""}
+    return {"mime": f"image/{kind}", "data": encoded, "text": "", "error": ""}
 
 
 def _failed(kind: str, why: str) -> RichForm:
-    return {"kind": "html", "mime": "", "data": "", "text": "", "error": f"{kind}: {why}"}
+    return {"mime": "", "data": "", "text": "", "error": f"{one_line(kind, 20)}: {why}"}
 
 
 def _is_figure(value: Any) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from flyte_nb.views.columns import CACHED, FAILED_CODES, SHOWN_CODE, SHOWN_PHASES, Columns, Numbers, lookup
 from flyte_nb.views.fields import Fields
 from flyte_nb.views.grouptree import rows_below
+from flyte_nb.views.outputs import Outputs
 from flyte_nb.views.protocol import Query, Sort
 from flyte_nb.views.textindex import TextIndex
 from flyte_nb.views.wording import PHASE_ORDER
@@ -67,8 +68,8 @@ class _Shown:
 class Selections:
     """Answers queries about one run; remembers what each view was shown, so that it can be held."""
 
-    def __init__(self, columns: Columns, fields: Fields, index: TextIndex) -> None:
-        self._columns, self._fields, self._index = columns, fields, index
+    def __init__(self, columns: Columns, fields: Fields, outputs: Outputs, index: TextIndex) -> None:
+        self._columns, self._fields, self._outputs, self._index = columns, fields, outputs, index
         self._shown: OrderedDict[str, _Shown] = OrderedDict()
         self._matched: tuple[object, Numbers, int] = (None, np.empty(0, np.int64), 0)
 
@@ -89,6 +90,10 @@ class Selections:
         while len(self._shown) > MAX_VIEWS:
             self._shown.popitem(last=False)
         return Page(rows=window(rows, keys, offset, count), total=len(rows), searched=searched, newer=0, order=words)
+
+    def matching(self, query: Query) -> Numbers:
+        """All rows of a query, in the order of calls."""
+        return self._matching(query)[0]
 
     def _held(self, held: _Shown, rows: Numbers) -> Numbers:
         """The order as it was, without what no longer matches; what newly matches comes last."""
@@ -164,6 +169,8 @@ class Selections:
             keys = [self._key(sort, rows, now) for sort in sorts]
             return keys, "by " + ", ".join(_title(sort) for sort in sorts)
         columns = self._columns
+        if query.get("table") == "results":
+            return [], "in order of calls"
         if columns.ended_at is None:
             return [-columns.changed[rows]], "latest change first"
         if _FAILED[columns.phases[rows]].any():
@@ -179,12 +186,14 @@ class Selections:
         nodes = columns.node_ids[rows]
         if by.startswith("in:"):
             return self._fields.input(by[3:], columns).key()[rows]
+        if by.startswith("out:"):
+            return self._outputs.field(by[4:], columns.count).key()[rows]
         if by == "value":
             return self._fields.output(columns).key()[rows]
-        if by == "task":
-            return _ranks([task.short_name for task in columns.tasks])[columns.node_tasks][nodes]
-        if by == "group":
-            return _ranks(columns.groups)[columns.node_groups][nodes]
+        if by in {"task", "group"}:
+            words = [task.short_name for task in columns.tasks] if by == "task" else columns.groups
+            ranks: Numbers = _ranks(words)[columns.node_tasks if by == "task" else columns.node_groups][nodes]
+            return ranks
         if by == "worker":
             return _ranks(columns.workers)[columns.worker_ids[rows]]
         started = columns.started[rows]

@@ -21,7 +21,7 @@ from flyte_nb.core.phases import TERMINAL_CODES
 from flyte_nb.core.state import RunState
 from flyte_nb.views.columns import FAILED_CODES, Columns, Numbers, ReadRun, lookup
 from flyte_nb.views.values import Texts
-from flyte_nb.views.wording import one_line
+from flyte_nb.views.wording import clean, one_line
 
 #: Actions whose text is made at a time: about three milliseconds.
 SLICE = 2_048
@@ -35,6 +35,8 @@ REST_FACTOR = 1.0
 TELL_SECONDS = 0.5
 #: Bytes of text that are kept; what is over is not searched, and the answer says so.
 MAX_BYTES = 400_000_000
+#: Whole numbers below are written as they are.
+_SHORT = 10**15
 #: Between rows and between values. Neither is in a text (control characters are taken out) nor in what is looked for.
 _ROW, _VALUE = "\x00", "\x01"
 
@@ -49,7 +51,7 @@ class _Part:
 
     def find(self, needle: bytes) -> Numbers:
         """The rows that hold it."""
-        if needle not in self.text:
+        if not needle or needle not in self.text:
             return self.rows[:0]
         letters = np.frombuffer(self.text, np.uint8)
         at = np.flatnonzero(letters[: len(letters) - len(needle) + 1] == needle[0])
@@ -66,7 +68,7 @@ def _part(rows: Numbers, texts: list[str]) -> _Part:
 
 def needle_of(search: str) -> bytes:
     """What is looked for, in the form of the text."""
-    return " ".join(search.split()).casefold().encode("utf8", "replace")
+    return clean(" ".join(search.split())).casefold().encode("utf8", "replace")
 
 
 class TextIndex:
@@ -152,7 +154,7 @@ class TextIndex:
         self._ends[rows] = True
 
     def _text(self, item: Item) -> str:
-        if type(item) is int:
+        if type(item) is int and abs(item) < _SHORT:
             return str(item)
         if type(item) is float:  # as it is, and as it is shown
             exact, shown = repr(item), f"{item:.6g}"

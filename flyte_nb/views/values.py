@@ -26,6 +26,8 @@ CELL_BYTES, DETAIL_BYTES = 64 * 1024, 4 * 1024 * 1024
 MAX_KEPT = 2_000
 #: Parts of a container that are written out.
 _MAX_PARTS = 12
+#: A whole number of more bits is not written out: it has over 4,300 digits.
+_MOST_BITS = 14_000
 _PEEK_BYTES = 2_048
 #: Characters of a line in a detail, and of a container that is laid out.
 _MAX_LINE, _MAX_PRETTY = 100, 40_000
@@ -62,13 +64,15 @@ def scalar_text(item: Item, limit: int) -> str:
         return one_line(item, limit)
     if type(item) is float:
         return f"{item:.6g}"
+    if type(item) is int and item.bit_length() > _MOST_BITS:  # Python refuses to write it out
+        return f"int of {count(item.bit_length())} bits"
     return one_line(repr(item), limit)
 
 
 def item_text(item: Item) -> tuple[str, str]:
     """(type in words, whole text) for a detail."""
     if not isinstance(item, Blob):
-        return type(item).__name__, clean(item) if isinstance(item, str) else clean(repr(item))
+        return type(item).__name__, clean(item) if isinstance(item, str) else clean(scalar_text(item, DETAIL_BYTES))
     known = known_value(item)
     if isinstance(known, Unreadable):
         return known.kind, known.words
