@@ -391,7 +391,7 @@ class Workspace:
         return dict(bundle_of(run))
 
     @contextmanager
-    def waiting(self, run: Run) -> Iterator[Callable[[], None]]:
+    def waiting(self, run: Run) -> Iterator[Callable[[], object]]:
         """Around a wait for a run; the yielded function is called now and then."""
         if isinstance(self.front, Terminal):
             with self.front.waiting(run) as update:
@@ -410,11 +410,18 @@ class Workspace:
         """Wait for all live runs; an interrupt aborts them."""
         try:
             while self.live_runs():
-                self.wait_ended(self.live_runs()[0], 0.1)
+                self._wait_shown(self.live_runs()[0])
         except KeyboardInterrupt:
             for run in self.live_runs():
                 self.abort(run, 0, "interrupted by the user")
             raise
+
+    def _wait_shown(self, name: str) -> None:
+        """Wait for a run, as `run.wait()` does: with progress, and with the questions that it asks."""
+        run = self.find(name)
+        with self.waiting(run) if run is not None else contextlib.nullcontext(lambda: None) as tick:
+            while not self.wait_ended(name, 0.1):
+                tick()
 
     def _at_exit(self) -> None:
         if self.settings.block and not _in_ipython_kernel():

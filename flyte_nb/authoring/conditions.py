@@ -20,10 +20,9 @@ from flyte_nb.core.events import Inputs, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item, unpack
 from flyte_nb.core.policy import Timeout
+from flyte_nb.core.questions import ANSWER_TYPES, Answer
 
 PromptType = Literal["text", "markdown"]
-Answer = bool | int | float | str
-_TYPES: dict[str, type[bool | int | float | str]] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
 @dataclass
@@ -60,8 +59,8 @@ class Condition:
     _opened: tuple[Frame, ResultStream | None, str] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.data_type not in _TYPES.values():
-            raise TypeError(f"Invalid data_type {self.data_type}. Must be one of {tuple(_TYPES.values())}.")
+        if self.data_type not in ANSWER_TYPES.values():
+            raise TypeError(f"Invalid data_type {self.data_type}. Must be one of {tuple(ANSWER_TYPES.values())}.")
         if self.timeout is not None and self._seconds() <= 0:
             raise ValueError("timeout must be positive")
 
@@ -192,7 +191,7 @@ def checked_answer(value: object, type_name: str) -> Answer:
     Raises:
         TypeError: It is of another type.
     """
-    wanted = _TYPES[type_name]
+    wanted = ANSWER_TYPES[type_name]
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:

@@ -7,6 +7,7 @@ Must not know: how runs work; it sees handles that can be waited for and shown.
 
 from __future__ import annotations
 
+import contextvars
 import sys
 import threading
 import weakref
@@ -17,9 +18,11 @@ from flyte_nb.core.labels import set_labeller
 from flyte_nb.notebook import cells
 from flyte_nb.notebook.kernel import cell_id, cell_label, has_front_end, in_kernel, shows_widgets
 from flyte_nb.notebook.output import CellOutput
+from flyte_nb.views.asides import AsidesView, has_asides, when_needed
 from flyte_nb.views.live import RunView
 from flyte_nb.views.painter import PAINTER, Painter
 from flyte_nb.views.shown import ShownRun
+from flyte_nb.views.terminal_asking import tell_when_asked
 
 #: Views that are shown by themselves under one cell; a cell that starts more runs shows the first ones.
 MAX_VIEWS_PER_CELL = 8
@@ -80,9 +83,26 @@ class Notebook:
         self._open_output(run)
         views = len(self._started)
         if views <= MAX_VIEWS_PER_CELL:
-            self.show(run)
+            self._show(run)
         elif views == MAX_VIEWS_PER_CELL + 1 and in_kernel(self._shell):
             print(f"This cell starts more than {MAX_VIEWS_PER_CELL} runs; only the first ones are shown. See `%flyte_runs`.")  # noqa: T201 - to the user
+        self._follow_asides(run)
+
+    def _follow_asides(self, run: WaitedRun) -> None:
+        """Show what a run asks and reports under this cell, when there is something."""
+        if not in_kernel(self._shell):
+            return
+        view = AsidesView(run, widget=shows_widgets(self._shell))
+        context = contextvars.copy_context()  # of this cell
+
+        def show() -> None:
+            context.run(self._painter.add, view)
+            run.on_change(self._painter.notify)
+            self._painter.notify()
+
+        when_needed(run, show)
+        if not has_front_end(self._shell):
+            tell_when_asked(run, lambda text: self.say(f"flyte_nb: {text}"))
 
     def _open_output(self, run: WaitedRun) -> None:
         output = CellOutput()
@@ -115,8 +135,14 @@ class Notebook:
         output = outputs[-1][1] if outputs else CellOutput()
         output.print_log("", f"{line}\n")
 
-    def show(self, run: ShownRun) -> bool:
+    def show(self, run: WaitedRun) -> bool:
         """Show a run under the current cell, once a cell; returns whether this shell can show it at all."""
+        shown = self._show(run)
+        if shown and run.done() and run.read(has_asides):
+            AsidesView(run, widget=False).paint()
+        return shown
+
+    def _show(self, run: ShownRun) -> bool:
         if not in_kernel(self._shell):
             return False
         key = f"{cell_id(self._shell)}/{run.name}"

@@ -12,17 +12,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
 from flyte_nb import errors
-from flyte_nb.authoring.conditions import Answer, checked_answer
+from flyte_nb.authoring.conditions import checked_answer
 from flyte_nb.authoring.outcomes import error_of
-from flyte_nb.authoring.reports import document
 from flyte_nb.core.failure import aborted
 from flyte_nb.core.payloads import unpack
 from flyte_nb.core.phases import ActionPhase
+from flyte_nb.core.questions import Answer
 from flyte_nb.core.state import AttemptRecord, RunState
 from flyte_nb.remote.filters import TimeFilter, phases, selected
 from flyte_nb.remote.home import Home, run_named
 from flyte_nb.remote.outputs import ActionInputs, ActionOutputs, outputs_of
 from flyte_nb.syncify import class_with_aio, with_aio
+from flyte_nb.views.reports import ReportDocument
 
 T = TypeVar("T")
 #: watch() and wait() look this often.
@@ -220,10 +221,9 @@ class Action:
         return iter(self.logs.splitlines())
 
     @property
-    def report(self) -> str:
-        """Its report as an HTML document; empty if it wrote none. The HTML is the task's own: show it shut off from the page."""
-        pages = self._run.state.reports.get(self._row)
-        return document(pages.items()) if pages else ""
+    def report(self) -> ReportDocument:
+        """Its report as an HTML document; empty if it wrote none. Displayed, it is shown shut off from the page around it."""
+        return ReportDocument.of(self.report_tabs, f"{self.short_name} {self.name}")
 
     @property
     def report_tabs(self) -> dict[str, str]:
@@ -231,7 +231,7 @@ class Action:
         return dict(self._run.state.reports.get(self._row, {}))
 
     @with_aio
-    def get_report(self, attempt: int | None = None) -> str:
+    def get_report(self, attempt: int | None = None) -> ReportDocument:
         """See `report`; the one of the latest attempt is kept."""
         del attempt
         return self.report

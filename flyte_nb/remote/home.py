@@ -46,7 +46,7 @@ class Home(Protocol):
         """Show a run's view; where there is none, its MIME bundle."""
         ...
 
-    def waiting(self, run: Any) -> AbstractContextManager[Callable[[], None]]:  # noqa: ANN401 - a Run
+    def waiting(self, run: Any) -> AbstractContextManager[Callable[[], object]]:  # noqa: ANN401 - a Run
         """Around a wait for a run; what it gives is called now and then."""
         ...
 

@@ -22,6 +22,7 @@ from flyte_nb.remote.filters import phases, selected
 from flyte_nb.remote.home import Home, run_named, the_home
 from flyte_nb.remote.outputs import ActionInputs, ActionOutputs
 from flyte_nb.syncify import class_with_aio, with_aio
+from flyte_nb.views.reports import ReportDocument
 
 T = TypeVar("T")
 #: wait() sleeps in slices of this length, so that an interrupt is seen at once.
@@ -233,7 +234,7 @@ class Run:
         return self.root.get_logs()
 
     @with_aio
-    def get_report(self, attempt: int | None = None) -> str:
+    def get_report(self, attempt: int | None = None) -> ReportDocument:
         """The root's report as an HTML document; empty if it wrote none."""
         return self.root.get_report(attempt)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from flyte_nb.core.questions import Answer
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary
 
@@ -30,7 +31,7 @@ class ShownRun(Protocol):
         """Stop the run; returns without waiting."""
         ...
 
-    def action(self, which: int) -> StoppableAction:
+    def action(self, which: int) -> ShownAction:
         """One of its actions."""
         ...
 
@@ -47,9 +48,13 @@ class ShownRun(Protocol):
         ...
 
 
-class StoppableAction(Protocol):
-    """An action that can be stopped."""
+class ShownAction(Protocol):
+    """What views need of an action."""
 
     def abort(self, reason: str) -> object:
         """Stop it and all that it called; returns without waiting."""
+        ...
+
+    def signal(self, value: Answer) -> object:
+        """Answer it, if it is a question that is open."""
         ...

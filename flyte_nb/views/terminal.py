@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from flyte_nb.core.summary import Summary
 from flyte_nb.views.shown import ShownRun
+from flyte_nb.views.terminal_asking import TerminalQuestions, somebody_types, tell_when_asked, typed_line
 from flyte_nb.views.text import TextProgress
 
 
@@ -25,7 +27,9 @@ class Terminal:
         self._find = find
 
     def run_started(self, run: ShownRun) -> None:
-        """Nothing is shown until somebody waits."""
+        """Nothing is shown until somebody waits; where nobody can be asked, a question is told of."""
+        if not somebody_types():
+            tell_when_asked(run, lambda text: self.say(f"flyte_nb: {text}"))
 
     def show(self, run: ShownRun) -> bool:
         """A terminal shows no view."""
@@ -46,19 +50,33 @@ class Terminal:
         print(line, file=getattr(sys.stderr, "wrapped", sys.stderr))
 
     @contextmanager
-    def waiting(self, run: ShownRun) -> Iterator[Callable[[], None]]:
-        """Show progress while somebody waits; the yielded function is called now and then."""
-        stream = getattr(sys.stderr, "wrapped", sys.stderr)
-        if not stream.isatty():
+    def waiting(self, run: ShownRun) -> Iterator[Callable[[], object]]:
+        """Show progress, and ask what the run asks, while somebody waits; the yielded function is called now and then."""
+        if run.done():
             yield lambda: None
+            return
+        stream = getattr(sys.stderr, "wrapped", sys.stderr)
+        asks = TerminalQuestions(run, lambda text: _write(stream, text), typed_line).tick if somebody_types() else _nothing_asked
+        if not stream.isatty():
+            yield asks
             return
         progress = TextProgress(stream)
 
         def update() -> None:
-            progress.update(run.summary())
+            if not asks():  # the line of progress would be written over what is typed
+                progress.update(run.summary())
 
         try:
             yield update
         finally:
             summary: Summary = run.summary()
             progress.close(summary)
+
+
+def _nothing_asked() -> bool:
+    return False
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()

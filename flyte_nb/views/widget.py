@@ -13,6 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from flyte_nb.views.busy import answer_while_busy
 from flyte_nb.views.protocol import Answer, Causes, First, Fixed, Head
 
 _STATIC = files("flyte_nb.views") / "static"
@@ -61,13 +62,3 @@ class RunWidget(anywidget.AnyWidget):
         layout = self.layout
         self.close()
         layout.close()
-
-
-def answer_while_busy(comm: Any) -> None:
-    """Let a widget's messages be handled while the main thread runs a cell.
-
-    ipykernel 7.4 sends a comm's messages to the shell that published last on it, which is the busy one. This takes
-    the choice back to the front end, which asks for a subshell. On other versions there is nothing to do.
-    """
-    if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda _data, default: default  # noqa: SLF001 - no public way; guarded above

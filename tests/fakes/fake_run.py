@@ -8,10 +8,12 @@ from typing import TypeVar
 
 from flyte_nb.core.events import (
     ActionFailed,
+    ActionPaused,
     ActionsAborted,
     ActionsCalled,
     ActionsSucceeded,
     AttemptsStarted,
+    ReportWritten,
     RunStarted,
     TaskDeclared,
     TaskFacts,
@@ -19,6 +21,7 @@ from flyte_nb.core.events import (
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import pack
 from flyte_nb.core.phases import ActionPhase
+from flyte_nb.core.policy import Timeout
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary, summarise
 
@@ -40,6 +43,13 @@ class FakeAction:
         """Remember the reason, with the row."""
         self._run.aborts.append(f"{self._row}: {reason}")
 
+    def signal(self, value: object) -> None:
+        """Answer it, if it is open."""
+        if self._run.state.phase_of(self._row) is not ActionPhase.PAUSED:
+            raise LookupError("it is not open")
+        self._run.answers.append((self._row, value))
+        self._run.succeed([self._row], [value], worker="")
+
 
 class FakeRun:
     """A run handle that a test drives; time stands still unless `now` is moved."""
@@ -47,6 +57,7 @@ class FakeRun:
     def __init__(self, name: str = "r0abc", *, root: TaskFacts | None = None, at: float = 1_000_000.0) -> None:
         self.now = at
         self.aborts: list[str] = []
+        self.answers: list[tuple[int, object]] = []
         self.callbacks: list[Callable[[], None]] = []
         self.state = RunState(RunStarted(name, root or task("main"), (), at))
         self.state.apply(AttemptsStarted(name, [0], "kernel", array("d", [at])))
@@ -111,6 +122,20 @@ class FakeRun:
     def drop(self, rows: Sequence[int], reason: str = "the run was aborted") -> None:
         """Abort actions."""
         self.state.apply(ActionsAborted(self.name, rows, reason, self.now))
+
+    def ask(self, name: str, prompt: str = "Go on?", kind: str = "bool", description: str = "", *, seconds: int = 0) -> int:
+        """Open a condition; returns its row."""
+        limit = Timeout(max_runtime=seconds) if seconds else Timeout()
+        parameters = ("prompt", "data_type", "description")
+        facts = TaskFacts(f"condition:{name}", name, name, parameters, ("o0",), is_async=True, timeout=limit, kind="condition")
+        (row,) = self.call(facts, [(prompt, kind, description)])
+        self.start([row], "")
+        self.state.apply(ActionPaused(self.name, row, self.now))
+        return row
+
+    def report(self, row: int, **tabs: str) -> None:
+        """An action writes its report."""
+        self.state.apply(ReportWritten(self.name, row, tuple(tabs.items())))
 
     def finish(self, output: object = None) -> None:
         """End the root well."""

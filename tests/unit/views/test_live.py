@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from flyte_nb.views import live
+from flyte_nb.views.busy import answer_while_busy
 from flyte_nb.views.live import MAX_FINISHED_PANELS, WIDGET_MIME, RunView
-from flyte_nb.views.widget import answer_while_busy
 from tests.fakes.fake_comm import RecordingComm
 from tests.fakes.fake_run import FakeRun, task
 from tests.fakes.hostile import text_of
