@@ -43,8 +43,8 @@ def beside(lab: Lab, index: int) -> Locator:
 
 def test_a_person_answers_while_a_cell_is_busy_and_reports_are_shut_off(server: Server, open_lab: OpenLab) -> None:
     """Both answers arrive before the busy cell ends; the report draws itself and reaches nothing of the page."""
-    busy = "end = time.monotonic() + 60\nwhile not run.done() and time.monotonic() < end:\n    time.sleep(0.05)\nprint('run ended:', run.done())"
-    server.write("asides.ipynb", notebook(SETUP, "run = flyte.run(main)", busy, "run.outputs()"))
+    wait = "end = time.monotonic() + 60\nwhile not run.done() and time.monotonic() < end:\n    time.sleep(0.05)"
+    server.write("asides.ipynb", notebook(SETUP, "run = flyte.run(main)", f"{wait}\nprint('run ended:', run.done())", "run.outputs()"))
     lab = open_lab("asides.ipynb")
     lab.run_all(wait=False)
     outputs = beside(lab, 1)

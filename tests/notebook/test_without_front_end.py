@@ -127,3 +127,17 @@ def test_papermill_saves_the_end(tmp_path: Path, kernel_environment: dict[str, s
     papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", kernel_name="python3", progress_bar=False)
 
     assert "main: succeeded, but 1 action failed" in said(nbformat.read(tmp_path / "out.ipynb", 4).cells[-1])
+
+
+def test_reports_are_saved_and_a_question_that_nobody_can_answer_is_told_of(execute: Execute) -> None:
+    """The report in a frame that is shut off; the question with the call that answers, and its end in time."""
+    report = "@env.task(report=True)\nasync def draw() -> int:\n    await flyte.report.log.aio('<h1>drawn</h1>')\n    return 1"
+    ask = "@env.task\nasync def ask() -> bool:\n    return await (await flyte.new_condition.aio('go', timeout=0.5)).wait.aio()"
+    cells = execute("env = flyte.TaskEnvironment('asides')", report, ask, "flyte.run(draw)", "run = flyte.run(ask)")
+    told, asked = cells[-2], said(cells[-1])
+
+    assert mime_types(told) == {"text/plain", "text/html"}
+    assert any('<iframe sandbox="allow-scripts"' in output.data["text/html"] for output in told.outputs if "data" in output)
+    assert "&lt;h1&gt;drawn&lt;/h1&gt;" in str(told.outputs)
+    assert "Nobody can be asked here: answer with flyte.remote.Run.get(" in asked
+    assert "go: Approve? - nobody answered in time" in asked
