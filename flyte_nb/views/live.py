@@ -117,7 +117,14 @@ class RunView:
         from flyte_nb.views.query import RunQueries  # noqa: PLC0415 - as above, and numpy
 
         rerun = None if self._rerun is None else self._run_again
-        return RunPanel(self.run, RunQueries(self.run), rerun=rerun, soon=self._painter.notify)
+        return RunPanel(self.run, RunQueries(self.run, self._more_to_say), rerun=rerun, soon=self._painter.notify)
+
+    def _more_to_say(self) -> None:
+        """An answer has more to say although the run has not changed: more was searched (from any thread)."""
+        panel = self._panel
+        if panel is not None and self.run.done():
+            self._context.copy().run(self._painter.add, _Afterwards(panel))
+        self._painter.notify()
 
     def _run_again(self, row: int) -> str:
         """Start a new run as if the cell of this view did, so that it is shown below this one."""
@@ -157,6 +164,17 @@ class RunView:
             if panel is not None:
                 self._publisher.update(self.bundle(), self.display_id)
                 panel.close()
+
+
+class _Afterwards:
+    """Something to be sent of a run that is over: painted until it could be sent."""
+
+    def __init__(self, panel: RunPanel) -> None:
+        self._panel = panel
+
+    def paint(self) -> bool:
+        """Send what changed; returns whether that was possible."""
+        return self._panel.session.push()
 
 
 def bundle_of(run: ShownRun) -> Bundle:

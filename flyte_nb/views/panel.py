@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from flyte_nb.views.header import causes_of, fixed_of, head_of
-from flyte_nb.views.protocol import Answer, First, GroupsRequest, Head, RowsRequest, RunReader
+from flyte_nb.views.protocol import Answer, First, GroupsRequest, Head, RowsRequest
+from flyte_nb.views.protocol_tabs import TabAnswer, TabsReader
 from flyte_nb.views.session import Session, checked
 from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.widget import RunWidget
@@ -38,7 +39,7 @@ class RunPanel:
     def __init__(
         self,
         run: ShownRun,
-        reader: RunReader,
+        reader: TabsReader,
         *,
         rerun: Callable[[int], str] | None = None,
         soon: Callable[[], None] = lambda: None,
@@ -96,11 +97,11 @@ class RunPanel:
         """Take the widget out of the kernel and the browser."""
         self.widget.dispose()
 
-    def _send(self, message: Answer) -> None:
+    def _send(self, message: Answer | TabAnswer) -> None:
         self.widget.answer(message)
 
     def _head(self) -> Head:
-        version, reused = self._run.read(lambda state: (state.version, len(state.reused - {0})))
+        version, reused = self._run.read(lambda state: (state.version, len(state.reused) - (0 in state.reused)))
         summary = self._run.summary(brief=True)
         return head_of(summary, version=version, reused=reused, aborting=self._aborting, can_rerun=self._rerun is not None)
 

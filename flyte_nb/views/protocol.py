@@ -404,7 +404,7 @@ class StopRequest(TypedDict):
     kind: Literal["stop"]
     view: str
     id: int
-    what: Literal["", "rows", "groups", "detail"]
+    what: Literal["", "rows", "groups", "detail", "spread", "timeline"]
 
 
 Request = RowsRequest | GroupsRequest | DetailRequest | AbortRequest | RerunRequest | StopRequest

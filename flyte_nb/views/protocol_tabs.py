@@ -8,9 +8,9 @@ than `total` while that goes on. Must not know: how any of it is made.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, Protocol, TypedDict
 
-from flyte_nb.views.protocol import Look, Query
+from flyte_nb.views.protocol import Look, Query, RunReader
 
 #: Most bins of a histogram, and most words of a column of words.
 MAX_BINS, MAX_WORDS = 20, 3
@@ -161,3 +161,19 @@ class RichAnswer(TypedDict):
 
 TabRequest = SpreadRequest | TimelineRequest | RichRequest
 TabAnswer = SpreadAnswer | TimelineAnswer | RichAnswer
+
+
+class TabsReader(RunReader, Protocol):
+    """Answers the questions of the tabs too; the rules are those of `RunReader`."""
+
+    def spread(self, request: SpreadRequest) -> SpreadAnswer:
+        """How the values of some columns of the results are spread."""
+        ...
+
+    def timeline(self, request: TimelineRequest) -> TimelineAnswer:
+        """The lanes of a span of time."""
+        ...
+
+    def rich(self, request: RichRequest) -> RichAnswer:
+        """A rich form of an action's output, or its report."""
+        ...

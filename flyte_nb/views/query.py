@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 
 from flyte_nb.views.columns import SHOWN_PHASES, Columns, Numbers, ReadRun
@@ -42,6 +44,10 @@ from flyte_nb.views.textindex import TextIndex
 from flyte_nb.views.timeline import Timeline
 from flyte_nb.views.wording import one_line
 
+#: Readers that keep copies, orders and text of large runs, and what is large: a hundred million bytes for a million rows.
+MAX_LARGE, LARGE_ROWS = 2, 20_000
+_large: OrderedDict[int, weakref.ref[RunQueries]] = OrderedDict()
+_large_guard = threading.Lock()
 #: Columns that need names of actions.
 _NAMED = frozenset({"action"})
 
@@ -57,8 +63,12 @@ class RunQueries:
     """
 
     def __init__(self, run: ReadRun, notify: Callable[[], None] = lambda: None, *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+        self._run, self._notify, self._clock = run, notify, clock
         self._guard = threading.RLock()
+        self._build()
+
+    def _build(self) -> None:
+        run, notify = self._run, self._notify
         self._columns = Columns(run)
         self._fields = Fields(run)
         self._outputs = Outputs(run, notify)
@@ -70,11 +80,33 @@ class RunQueries:
         self._names = Namer(run, notify)
         self._tree: tuple[int, GroupTree | None] = (-1, None)
 
+    # ------------------------------------------------------------------ memory
+    def _refresh(self) -> None:
+        """Bring the copies up to date; of large runs, only those that were asked about last keep theirs."""
+        self._columns.refresh()
+        if self._columns.count < LARGE_ROWS:
+            return
+        with _large_guard:
+            _large.pop(id(self), None)
+            _large[id(self)] = weakref.ref(self)
+            others = [_large.popitem(last=False)[1]() for _ in range(len(_large) - MAX_LARGE)]
+        for other in others:
+            if other is not None:
+                other.forget()
+
+    def forget(self) -> None:
+        """Give the memory back, unless an answer is being made; what is asked next makes it again."""
+        if self._guard.acquire(blocking=False):
+            try:
+                self._build()
+            finally:
+                self._guard.release()
+
     # ------------------------------------------------------------------ rows
     def rows(self, request: RowsRequest) -> RowsAnswer:
         """A page of the actions table."""
         with self._guard, self._outputs.making:
-            self._columns.refresh()
+            self._refresh()
             now, query = self._clock(), request["query"]
             of_results = query.get("table") == "results"
             read = self._outputs.advance() if of_results else 0
@@ -125,7 +157,7 @@ class RunQueries:
     def groups(self, request: GroupsRequest) -> GroupsAnswer:
         """A page of the groups' tree."""
         with self._guard:
-            self._columns.refresh()
+            self._refresh()
             tree = self._current_tree()
             total, lines = tree.page(frozenset(request["open"]), request["sort"], request["offset"], min(request["count"], MAX_PAGE))
             return {
@@ -167,7 +199,7 @@ class RunQueries:
     def spread(self, request: SpreadRequest) -> SpreadAnswer:
         """How the values of some columns of the results are spread."""
         with self._guard, self._outputs.making:
-            self._columns.refresh()
+            self._refresh()
             read = self._outputs.advance()
             rows = self._selections.matching({**request["query"], "table": "results"})
             known = {column["key"] for column in self._results.catalog(self._tasks_in(request["query"]))}
@@ -185,7 +217,7 @@ class RunQueries:
     def timeline(self, request: TimelineRequest) -> TimelineAnswer:
         """The lanes of a span of time."""
         with self._guard:
-            self._columns.refresh()
+            self._refresh()
             return self._timeline.answer(request, self._clock())
 
 

@@ -29,19 +29,21 @@ from flyte_nb.views.protocol import (
     Query,
     Request,
     RowsRequest,
-    RunReader,
     Sort,
 )
+from flyte_nb.views.protocol_tabs import SpreadRequest, TabAnswer, TabRequest, TabsReader, TimelineRequest
 
 #: Bytes a second that are sent unasked, over all views of a run (the header's traits come on top: about 2 KB/s).
 PUSH_BYTES_PER_SECOND = 6_000
 #: Views that follow something at once; older ones are forgotten, and ask again when they are seen.
 MAX_FOLLOWED = 24
-_LONGEST_TEXT, _MOST_KEYS, _LARGEST = 1_000, 2_000, 2**53
+_LONGEST_TEXT, _MOST_KEYS, _MOST_COLUMNS, _LARGEST = 1_000, 2_000, 60, 2**53
+_FOLLOWABLE = frozenset({"rows", "groups", "detail", "spread", "timeline"})
 
 _log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
+Question = RowsRequest | GroupsRequest | DetailRequest | SpreadRequest | TimelineRequest
 
 
 class Commands(Protocol):
@@ -60,7 +62,7 @@ class Commands(Protocol):
 class _Followed:
     """Something that a view keeps an eye on, and the last that it was told."""
 
-    request: RowsRequest | GroupsRequest | DetailRequest
+    request: Question
     answer: Any
 
 
@@ -75,7 +77,12 @@ class Session:
     """
 
     def __init__(
-        self, reader: RunReader, send: Callable[[Answer], None], commands: Commands, *, clock: Callable[[], float] = time.monotonic
+        self,
+        reader: TabsReader,
+        send: Callable[[Answer | TabAnswer], None],
+        commands: Commands,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = reader
         self._send = send
@@ -102,7 +109,7 @@ class Session:
             _log.exception("a request of a view could not be answered")
             self._send(_done(request, ok=False, message=f"{type(error).__name__}: {error}"))
 
-    def _handle(self, request: Request) -> None:
+    def _handle(self, request: Request | TabRequest) -> None:
         if request["kind"] == "stop":
             self._stop(request["view"], request["what"])
         elif request["kind"] == "abort":
@@ -113,10 +120,12 @@ class Session:
                 self._send(_done(request, ok=True, run=self._commands.rerun(request["row"])))
             except Exception as error:  # noqa: BLE001 - whatever a new run refuses is for the reader
                 self._send(_done(request, ok=False, message=str(error) or type(error).__name__))
+        elif request["kind"] == "rich":
+            self._send(self._reader.rich(request))
         else:
             self._answer(request)
 
-    def _answer(self, request: RowsRequest | GroupsRequest | DetailRequest) -> None:
+    def _answer(self, request: Question) -> None:
         with self._guard:
             answer = self._ask(request)
             if request["follow"]:
@@ -127,35 +136,41 @@ class Session:
                     self._followed.popitem(last=False)
         self._send(answer)
 
-    def _ask(self, request: RowsRequest | GroupsRequest | DetailRequest) -> Any:
+    def _ask(self, request: Question) -> Any:
         self._number += 1
         if request["kind"] == "rows":
             return {**self._reader.rows(request), "number": self._number, "base": 0}
         if request["kind"] == "groups":
             return {**self._reader.groups(request), "number": self._number, "base": 0}
-        return self._reader.detail(request)
+        if request["kind"] == "spread":
+            return self._reader.spread(request)
+        return self._reader.timeline(request) if request["kind"] == "timeline" else self._reader.detail(request)
 
     def _stop(self, view: str, what: str) -> None:
         with self._guard:
             for key in [key for key in self._followed if key[0] == view and what in {"", key[1]}]:
                 del self._followed[key]
 
-    def push(self, *, whole: bool = False) -> None:
+    def push(self, *, whole: bool = False) -> bool:
         """Send what changed of what is followed; skipped while a request is being answered or the budget is used up.
 
         Args:
             whole: send all of it, whatever was sent before: the last word, in case that a message was lost.
+
+        Returns:
+            Whether it was not skipped.
         """
         if not whole and self._clock() < self._quiet_until:
-            return
+            return False
         if not self._guard.acquire(blocking=whole):
-            return
+            return False
         try:
             sent = sum(self._push_one(followed, whole=whole) for followed in list(self._followed.values()))
         finally:
             self._guard.release()
         if sent:
             self._quiet_until = self._clock() + sent / PUSH_BYTES_PER_SECOND
+        return True
 
     def _push_one(self, followed: _Followed, *, whole: bool) -> int:
         before = followed.answer
@@ -171,10 +186,10 @@ class Session:
 def difference(before: Any, after: Any) -> Any:
     """What must be sent so that a view with one answer has the next; None if nothing changed.
 
-    Of a page, rows that differ; of a detail, all of it.
+    Of a page, rows that differ; of anything else, all of it.
     """
-    if after["kind"] == "detail":
-        return after if _without(after, "version") != _without(before, "version") else None
+    if after["kind"] not in {"rows", "groups"}:
+        return after if _without(after, "version", "now") != _without(before, "version", "now") else None
     if before["offset"] != after["offset"] or before.get("columns") != after.get("columns"):
         return after
     told = before["rows"]
@@ -201,7 +216,7 @@ _LOOKS = frozenset(Look.__args__)  # type: ignore[attr-defined]  # a Literal's v
 _SORTS = frozenset({"failures", "name", "time", "progress"})
 
 
-def checked(content: object) -> Request | None:
+def checked(content: object) -> Request | TabRequest | None:
     """A request with every field of the right type and in range; None if it is none."""
     if not isinstance(content, dict):
         return None
@@ -210,7 +225,7 @@ def checked(content: object) -> Request | None:
     if make is None or not _text(content.get("view")):
         return None
     about = {"kind": kind, "view": content["view"][:_LONGEST_TEXT], "id": _whole(content.get("id"))}
-    return cast(Request, about | make(content))
+    return cast("Request | TabRequest", about | make(content))
 
 
 def _rows(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,13 +279,40 @@ def _detail(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _spread(content: Mapping[str, Any]) -> dict[str, Any]:
+    query, marked = content.get("query"), content.get("marked")
+    return {
+        "follow": content.get("follow") is True,
+        "query": _query(query if isinstance(query, dict) else {}),
+        "columns": _texts(content.get("columns"))[:_MOST_COLUMNS],
+        "marked": marked if type(marked) is int and 0 <= marked <= _LARGEST else -1,
+    }
+
+
+def _timeline(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "follow": content.get("follow") is True,
+        **{name: _seconds(content.get(name)) for name in ("start", "end", "span")},
+        **{name: _whole(content.get(name)) for name in ("pixels", "first", "count")},
+    }
+
+
+def _rich(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"row": _whole(content.get("row")), "form": _text(content.get("form"))}
+
+
 def _command(content: Mapping[str, Any]) -> dict[str, Any]:
     return {"row": _whole(content.get("row"))}
 
 
 def _stopped(content: Mapping[str, Any]) -> dict[str, Any]:
     what = content.get("what")
-    return {"what": what if what in {"rows", "groups", "detail"} else ""}
+    return {"what": what if isinstance(what, str) and what in _FOLLOWABLE else ""}
+
+
+def _seconds(value: object) -> float:
+    """An instant or a span; 0 for what is none."""
+    return float(value) if type(value) in (int, float) and 0 <= value <= _LARGEST else 0.0  # type: ignore[operator, arg-type]  # a number
 
 
 def _whole(value: object) -> int:
@@ -289,6 +331,9 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "rows": _rows,
     "groups": _groups,
     "detail": _detail,
+    "spread": _spread,
+    "timeline": _timeline,
+    "rich": _rich,
     "abort": _command,
     "rerun": _command,
     "stop": _stopped,

@@ -15,6 +15,7 @@ import traitlets
 
 from flyte_nb.views.busy import answer_while_busy
 from flyte_nb.views.protocol import Answer, Causes, First, Fixed, Head
+from flyte_nb.views.protocol_tabs import TabAnswer
 
 _STATIC = files("flyte_nb.views") / "static"
 
@@ -53,7 +54,7 @@ class RunWidget(anywidget.AnyWidget):
         if again:
             self.send_state(list(state))
 
-    def answer(self, message: Answer) -> None:
+    def answer(self, message: Answer | TabAnswer) -> None:
         """Send a message to all views."""
         self.send(message)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_nb.core.state import RunState
+from flyte_nb.views import query as query_module
 from flyte_nb.views.protocol import DetailRequest, GroupsRequest, Query, RowsRequest
 from flyte_nb.views.query import RunQueries
 from tests.fakes.histories import History, Step, histories
@@ -175,3 +177,15 @@ def test_a_held_order_stays(before: list[Step], after: list[Step]) -> None:
 
     assert held[: len(first)] == first[:60]
     assert sorted(held) == list(range(1, min(61, history.run.state.count)))
+
+
+def test_only_the_readers_of_large_runs_that_were_asked_last_keep_their_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of finished views may stand in a notebook; the others make their copies again when asked."""
+    monkeypatch.setattr(query_module, "LARGE_ROWS", 2)
+    history = History()
+    history.happen(("call", 3, 0))
+    readers = [queries(history) for _ in range(5)]
+    answers = [reader.rows(rows_request({})) for reader in readers]
+
+    assert [reader._columns.count > 0 for reader in readers] == [False] * 3 + [True] * 2
+    assert [reader.rows(rows_request({})) for reader in readers] == answers

@@ -279,3 +279,17 @@ def test_only_the_newest_finished_panels_stay_widgets(show: Any, publisher: Fake
     assert with_widget == [False] * 3 + [True] * MAX_FINISHED_PANELS
     per_panel = len(comms.sent) // len(runs)
     assert sum(one.is_closed for one in comms.sent) == 3 * per_panel
+
+
+def test_a_search_of_a_finished_run_is_told_when_it_has_seen_more(show: Any, comms: Comms, painter: FakePainter) -> None:
+    """The run is over and nothing is painted any more, until there is more to say; then once."""
+    run = running()
+    run.succeed(range(1, 5), [10, 20, 30, 40])
+    run.finish()
+    view = show(run)
+    ask(model(comms), "rows", query={"search": "30"})
+    view._more_to_say()
+
+    assert len(painter.views) == 1
+    painter.paint()
+    assert painter.views == []

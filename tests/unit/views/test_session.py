@@ -38,6 +38,18 @@ class Reader:
         """A page of no lines."""
         return {"kind": "groups", "view": request["view"], "id": request["id"], "version": self.version, "offset": 0, "rows": []}
 
+    def spread(self, request: Any) -> Any:
+        """No columns."""
+        return {"kind": "spread", "view": request["view"], "id": request["id"], "version": self.version, "columns": request["columns"]}
+
+    def timeline(self, request: Any) -> Any:
+        """No lanes; the time goes on."""
+        return {"kind": "timeline", "view": request["view"], "id": request["id"], "version": self.version, "now": self.version, "lanes": []}
+
+    def rich(self, request: Any) -> Any:
+        """Nothing to show."""
+        return {"kind": "rich", "view": request["view"], "id": request["id"], "error": f"{request['form']}: none"}
+
     def detail(self, request: Any) -> Any:
         """One row."""
         text = self.texts[request["row"]]
@@ -199,6 +211,15 @@ def test_an_answer_that_raises_is_told(talk: Talk, caplog: pytest.LogCaptureFixt
 
     assert (answer["ok"], "IndexError" in answer["message"]) == (False, True)
     assert "could not be answered" in caplog.text
+
+
+def test_the_tabs_questions_are_answered_and_followed(talk: Talk) -> None:
+    """Histograms, timeline and rich output; what did not change is not sent again, whatever the clock says."""
+    assert talk.ask("spread", columns=["in:x"], marked=-5)["columns"] == ["in:x"]
+    assert talk.ask("timeline", pixels=100, start="soon")["lanes"] == []
+    assert talk.ask("rich", row=1, form="png")["error"] == "png: none"
+    talk.reader.version += 1
+    assert talk.push() == []
 
 
 @pytest.mark.parametrize(
