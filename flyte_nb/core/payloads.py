@@ -67,12 +67,13 @@ class StoredBlob(Blob):
         path: the file.
         size: how many bytes it holds.
         raw: the value is these bytes (and not what they unpickle to).
+        digest: BLAKE2b (32 bytes) of the file's content, if whoever wrote it worked it out; else empty.
     """
 
-    __slots__ = ("__weakref__", "_owner", "path", "raw", "size")
+    __slots__ = ("__weakref__", "_owner", "digest", "path", "raw", "size")
 
-    def __init__(self, path: str, size: int, *, raw: bool) -> None:
-        self.path, self.size, self.raw = path, size, raw
+    def __init__(self, path: str, size: int, *, raw: bool, digest: bytes = b"") -> None:
+        self.path, self.size, self.raw, self.digest = path, size, raw, digest
 
     @property
     def data(self) -> bytes:  # type: ignore[override]  # read each time
@@ -93,11 +94,11 @@ class StoredBlob(Blob):
         self._owner = weakref.finalize(self, Path(self.path).unlink, missing_ok=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _stored, (self.path, self.size, self.raw)
+        return _stored, (self.path, self.size, self.raw, self.digest)
 
 
-def _stored(path: str, size: int, raw: bool) -> StoredBlob:  # noqa: FBT001 - called by pickle
-    return StoredBlob(path, size, raw=raw)
+def _stored(path: str, size: int, raw: bool, digest: bytes = b"") -> StoredBlob:  # noqa: FBT001 - called by pickle
+    return StoredBlob(path, size, raw=raw, digest=digest)
 
 
 Item = None | bool | int | float | str | bytes | Blob

@@ -35,8 +35,7 @@ BUSY_SECONDS = 20.0
 CHECKPOINT_PAGES = 4_000
 _STOP_SECONDS = 30.0
 
-Write = Callable[[sqlite3.Connection], None]
-Trouble = (sqlite3.Error, OSError)
+Write = Callable[[sqlite3.Connection], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +111,16 @@ class Database:
         Raises:
             sqlite3.Error: it cannot be read.
         """
-        with closing(self._open_to_read()) as connection:
+        with closing(self.open_reader()) as connection:
             connection.execute("BEGIN")
             yield connection
 
-    def _open_to_read(self) -> sqlite3.Connection:
+    def open_reader(self) -> sqlite3.Connection:
+        """A connection to read with; whoever asks for it closes it.
+
+        Raises:
+            sqlite3.Error: the file cannot be read.
+        """
         try:
             connection = self._connect()
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -223,7 +227,7 @@ class Database:
         """Write jobs in one transaction; if that fails each in its own, so that one that cannot be does not take the others along."""
         try:
             connection = connection or self._connect()
-            _in_transaction(connection, lambda opened: [job.write(opened) for job in jobs])
+            _in_transaction(connection, lambda opened: _write_all(opened, jobs))
         except Exception as error:  # noqa: BLE001 - told to whoever posted it
             if len(jobs) == 1 or connection is None:
                 for job in jobs:
@@ -247,6 +251,11 @@ def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
             connection.execute("ROLLBACK")
         raise
     return done
+
+
+def _write_all(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+    for job in jobs:
+        job.write(connection)
 
 
 def _prepared(job: Job) -> bool:

@@ -26,10 +26,14 @@ DATABASE, VALUES, FILES, PASSING = "store.sqlite3", "values", "files", "passing"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_ANY = stat.S_IRWXG | stat.S_IRWXO
 #: Kinds of filesystem that other machines share: memory that is mapped on one of them is not seen on the others.
-_SHARED = frozenset(
-    "nfs nfs4 cifs smb2 smb3 smbfs ncpfs afs coda ceph glusterfs lustre gpfs beegfs orangefs pvfs2 9p virtiofs davfs drvfs vboxsf "
-    "prl_fs fuse.sshfs fuse.glusterfs fuse.ceph fuse.gcsfuse fuse.s3fs fuse.rclone fuse.juicefs fuse.goofys fuse.mount-s3".split()
-)
+# fmt: off
+_SHARED = frozenset((
+    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "ceph", "glusterfs", "lustre", "gpfs", "beegfs",
+    "orangefs", "pvfs2", "9p", "virtiofs", "davfs", "drvfs", "vboxsf", "prl_fs",
+    "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.gcsfuse", "fuse.s3fs", "fuse.rclone", "fuse.juicefs", "fuse.goofys",
+    "fuse.mount-s3",
+))
+# fmt: on
 
 
 def folder_of(setting: str | None, environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Path | None:
