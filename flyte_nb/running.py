@@ -185,6 +185,15 @@ def _texts(values: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     return tuple((values or {}).items())
 
 
-def runs() -> Any:  # noqa: ANN401 - a pandas.DataFrame, which this module does not import
-    """Runs of this process as a table, the latest last."""
-    return workspace.current().table_of_runs()
+def runs(**conditions: Any) -> Any:  # noqa: ANN401 - a pandas.DataFrame, which this module does not import
+    """Runs of this project as a table, the latest last: this kernel's, those of other kernels, and those of kernels that are gone.
+
+    Args:
+        conditions: `phase` (one or several), `task`, `since` and `before` (a datetime, or how long ago: a timedelta, "2h", "7d"),
+            `notebook`, `labels` (a dict), `limit` (only the latest).
+
+    Raises:
+        TypeError: there is no such condition.
+        ValueError: a condition cannot be read.
+    """
+    return workspace.current().table_of_runs(**conditions)

@@ -6,6 +6,7 @@ Must not know: what a setting does.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -24,6 +25,8 @@ CLUSTER_SETTINGS = (
     "kernel_host",
     "security",
 )
+#: A change of these opens the store anew.
+STORE_SETTINGS = ("store", "keep_days", "keep_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,9 @@ class Settings:
         memory_limit: per worker, as Dask takes it ("2GiB", bytes, 0 for none); None shares what the container has.
         cluster: a scheduler's address, a Dask `Client` or cluster object; None is the embedded cluster, "inline" is
             threads of this process.
-        store: where runs are kept: ":memory:".
+        store: the folder that runs are kept in; None finds or makes one in the project, ":memory:" keeps them with this process.
+        keep_days: how long a run is kept after its end; 0 is for ever.
+        keep_bytes: how large all kept runs together may be ("10GiB", or bytes), the oldest go first; 0 is without limit.
         max_actions: most actions of a run.
         grace_seconds: how long an action that was told to stop may go on before its worker is ended.
         block: without a front end, the end of a cell or script waits for its runs.
@@ -54,7 +59,9 @@ class Settings:
     memory_limit: str | int | None = None
     adaptive: tuple[int, int] | None = None
     cluster: Any = None
-    store: str = ":memory:"
+    store: str | None = None
+    keep_days: float = 90.0
+    keep_bytes: str | int = "10GiB"
     max_actions: int = MAX_ACTIONS
     grace_seconds: float = 2.0
     block: bool = True
@@ -74,8 +81,12 @@ class Settings:
             raise ValueError(f"adaptive must be two whole numbers (least, most), 0 <= least <= most and 1 <= most, got {self.adaptive!r}.")
         if self.adaptive is not None and not _can_be_scaled(self.cluster):
             raise ValueError("adaptive needs a cluster whose size can be changed from here: the embedded one, or a Dask cluster object.")
-        if not isinstance(self.grace_seconds, int | float) or self.grace_seconds < 0:
-            raise ValueError(f"grace_seconds must be a number from 0, got {self.grace_seconds!r}.")
+        for name in ("grace_seconds", "keep_days"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or value < 0:
+                raise ValueError(f"{name} must be a number from 0, got {value!r}.")
+        if bytes_of(self.keep_bytes) is None:
+            raise ValueError(f'keep_bytes must be a size such as "10GiB" or a number of bytes, got {self.keep_bytes!r}.')
 
     def with_values(self, **values: Any) -> Settings:  # noqa: ANN401 - any setting
         """Other values for some settings.
@@ -120,6 +131,17 @@ def _flag(text: str) -> bool:
     raise ValueError(f"{text!r} is neither on nor off (1/0, true/false, yes/no)")
 
 
+def bytes_of(size: str | int) -> int | None:
+    """A size in bytes: a number, or a text such as "10GiB" or "500 MB"; None if it is neither."""
+    if isinstance(size, int):
+        return size if size >= 0 and not isinstance(size, bool) else None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", size, re.IGNORECASE) if isinstance(size, str) else None
+    if found is None:
+        return None
+    power = " kmgt".index(found[2].lower()) if found[2] else 0
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
 def _size(text: str) -> str | int:
     return int(text) if text.isdigit() else text
 
@@ -132,6 +154,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "adaptive": _limits,
     "cluster": str,
     "store": str,
+    "keep_days": float,
+    "keep_bytes": _size,
     "max_actions": int,
     "grace_seconds": float,
     "block": _flag,

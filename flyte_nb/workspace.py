@@ -8,7 +8,6 @@ Must not know: how any part works.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import os
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from flyte_nb import remote
 from flyte_nb.authoring import fanout
@@ -26,45 +25,32 @@ from flyte_nb.authoring.task import Task
 from flyte_nb.core import ids
 from flyte_nb.core.current import CURRENT, Context, Frame
 from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings
+from flyte_nb.core.index import ALL_RUNS, RunEntry, RunFilter
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.state import RunState
+from flyte_nb.ending import at_exit, in_ipython_kernel
 from flyte_nb.engine import nursery
 from flyte_nb.engine.backend import Backend, ClusterFacts
 from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
 from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
+from flyte_nb.remote.filters import wanted_runs
+from flyte_nb.remote.front import FrontEnd
 from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into
-from flyte_nb.settings import CLUSTER_SETTINGS, Settings, from_environment
+from flyte_nb.settings import CLUSTER_SETTINGS, STORE_SETTINGS, Settings, bytes_of, from_environment
 from flyte_nb.store.folders import RunFolders
-from flyte_nb.store.memory import MemoryStore
+from flyte_nb.store.kernels import started_by
+from flyte_nb.store.opening import Shelf, open_store
+from flyte_nb.store.place import FILES
 from flyte_nb.store.port import RunStore
 from flyte_nb.store.results import MemoryResults
+from flyte_nb.store.retention import Retention
 from flyte_nb.views.terminal import Terminal
 
 T = TypeVar("T")
 #: To know the version of a task whose body stays in this process, values of the notebook up to this size are looked at.
 MOST_BYTES_IN_KERNEL = 4 * 1024 * 1024
-
-
-class FrontEnd(Protocol):
-    """Where runs show themselves: a notebook, or a terminal."""
-
-    def run_started(self, run: Any) -> None:
-        """A run was started from plain code."""
-        ...
-
-    def print_log(self, run: str, row: int, text: str) -> None:
-        """An action printed; called on the engine's thread."""
-        ...
-
-    def show(self, run: Any) -> bool:
-        """Show a run here and now; false if that is not possible."""
-        ...
-
-    def say(self, line: str) -> None:
-        """Tell the user something; called on the engine's thread."""
-        ...
 
 
 class Workspace:
@@ -73,9 +59,9 @@ class Workspace:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or from_environment()
         self._runner: Runner | None = None
-        self._store: RunStore = MemoryStore()
+        self.shelf = Shelf(self._open_store)
         self._results = MemoryResults()
-        self._folders = RunFolders()
+        self._folders = RunFolders(lambda: self.shelf.folder(FILES))
         self._roots: dict[str, Task[..., Any]] = {}
         self._feed = ChangeFeed()
         self._front: FrontEnd | None = None
@@ -100,6 +86,12 @@ class Workspace:
                 live = ", ".join(self._runner.live_runs())
                 raise RuntimeError(f"{', '.join(moved)} cannot change while runs are live ({live}): wait for them, or abort them.")
             self.close_cluster()
+        if any(getattr(changed, name) != getattr(self.settings, name) for name in STORE_SETTINGS):
+            if self.live_runs():
+                raise RuntimeError(
+                    f"The store cannot change while runs are live ({', '.join(self.live_runs())}): wait for them, or abort them."
+                )
+            self.shelf.close()
         before, self.settings = self.settings, changed
         if adapts and self._runner is not None:
             self._runner.adapt(changed.adaptive)
@@ -114,6 +106,11 @@ class Workspace:
             self.close_cluster()
             self.settings = before
             raise
+
+    def _open_store(self) -> RunStore:
+        settings = self.settings
+        keep = Retention(settings.keep_days, bytes_of(settings.keep_bytes) or 0)
+        return open_store(settings.store, notebook=started_by(), keep=keep, say=self._say)
 
     def _backend(self) -> Backend:
         settings = self.settings
@@ -136,6 +133,7 @@ class Workspace:
             kill_workers=settings.kill_workers,
             ship_package=settings.ship_package,
             kernel_host=settings.kernel_host,
+            passing=self.shelf.passing(),
         )
 
     @property
@@ -145,14 +143,15 @@ class Workspace:
             if self._runner is None:
                 self._runner = Runner(
                     self._backend(),
-                    sinks=(self._store, self._feed, PrintFeed(self._show_print), self._folders),
+                    sinks=(self.shelf, self._feed, PrintFeed(self._show_print), self._folders),
                     grace_seconds=self.settings.grace_seconds,
                     max_losses=self.settings.system_retries,
                     adaptive=self.settings.adaptive,
                     on_cluster=self._say,
                     results=self._results,
+                    journal=self.shelf,
                 )
-                _at_exit(self._at_exit)
+                at_exit(self._at_exit)
             return self._runner
 
     def start_cluster(self) -> ClusterFacts:
@@ -222,7 +221,7 @@ class Workspace:
         if not isinstance(task, Task):
             raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{type(task)}'.")
         inputs = task.pack_inputs(args, kwargs or {})
-        origin = NO_ORIGIN if recover is None else recover_into(recover, (ids.ROOT_ACTION,), self._store.get)
+        origin = NO_ORIGIN if recover is None else recover_into(recover, (ids.ROOT_ACTION,), self.shelf.get)
         return self._start(task, inputs, Asked(name, driver, custom_context, labels, max_actions, settings, origin))
 
     def rerun(
@@ -236,12 +235,12 @@ class Workspace:
         options: Mapping[str, Any] = MappingProxyType({}),
     ) -> Run:
         """A new run of an earlier one, or of one of its actions: see `remote.rerun.prepare`; options as of `run_task`."""
-        made = prepare(name, action, changes, recover=recover, force=force, find=self._store.get, own=self._own_task)
+        made = prepare(name, action, changes, recover=recover, force=force, find=self.shelf.get, own=self._own_task)
         return self._start(made.task, made.inputs, Asked(**options).after(made.earlier, made.origin))
 
     def _rerun_from_view(self, name: str, row: int) -> str:
         """What the buttons of a live view start: what failed or never ran of a run (row 0), or one action; the new run's name."""
-        state = self._store.get(name)
+        state = self.shelf.get(name)
         action = self.read(lambda: state.action_name(row)) if state is not None and row else ids.ROOT_ACTION
         return self.rerun(name, action, {}, recover=not row).name
 
@@ -265,12 +264,14 @@ class Workspace:
             cache_key=task.cache_keys(name, [inputs])[0] if task.cache.is_enabled() else "",
             origin=asked.origin,
         )
+        if asked.name and self.shelf.store.is_taken(name):
+            raise ValueError(f"Run {name} cannot start: a run named {name!r} is in progress in another kernel.")
         front = self.front  # found out before anything can print
         try:
             state = self.runner.request(request, task)
         except RunRefusedError as error:
             raise ValueError(f"Run {request.run} cannot start: {error}.") from None
-        self._store.add(state)
+        self.shelf.store.add(state)
         self._roots[name] = task
         run = Run(state, self)
         try:
@@ -315,18 +316,22 @@ class Workspace:
 
     def find(self, name: str) -> Run | None:
         """A run by name."""
-        state = self._store.get(name)
+        state = self.shelf.get(name)
         return Run(state, self) if state is not None else None
 
     def runs(self) -> list[Run]:
         """All runs of this process, the latest last."""
-        return [Run(state, self) for state in self._store.states()]
+        return [Run(state, self) for state in self.shelf.store.states()]
 
-    def table_of_runs(self) -> Any:
-        """All runs as a table, the latest last."""
+    def entries(self, wanted: RunFilter = ALL_RUNS) -> list[RunEntry]:
+        """Runs of all kernels of this project, the latest last."""
+        return self.shelf.store.entries(wanted)
+
+    def table_of_runs(self, **conditions: Any) -> Any:
+        """The same as a table; conditions as of `remote.filters.wanted_runs`."""
         from flyte_nb.views.frames import runs_frame  # noqa: PLC0415 - pandas only where a table is asked for
 
-        return runs_frame(self.runs())
+        return runs_frame(self.entries(wanted_runs(**conditions)))
 
     def live_runs(self) -> list[str]:
         """Names of runs that have not ended."""
@@ -338,7 +343,13 @@ class Workspace:
         return self._runner.read(reader) if self._runner is not None else reader()
 
     def abort(self, run: str, row: int, reason: str) -> None:
-        """Stop an action and all that it called."""
+        """Stop an action and all that it called.
+
+        Raises:
+            RuntimeError: it runs in another kernel.
+        """
+        if run not in self.live_runs() and self.shelf.is_elsewhere(run):
+            raise RuntimeError(f"Run {run} goes on in another kernel: abort it there.")
         if self._runner is not None:
             self._runner.abort(run, row, reason)
 
@@ -349,7 +360,9 @@ class Workspace:
 
     def wait_ended(self, run: str, timeout: float | None) -> bool:
         """Wait for a run's end; false if the time is over."""
-        return self._runner is None or self._runner.ended_event(run).wait(timeout)
+        if run in self.live_runs():
+            return self.runner.ended_event(run).wait(timeout)
+        return self.shelf.wait_elsewhere(run, timeout)
 
     def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back when a run has changed."""
@@ -424,7 +437,7 @@ class Workspace:
                 tick()
 
     def _at_exit(self) -> None:
-        if self.settings.block and not _in_ipython_kernel():
+        if self.settings.block and not in_ipython_kernel():
             with contextlib.suppress(KeyboardInterrupt):
                 self.wait_for_runs()
         self.close()
@@ -433,6 +446,7 @@ class Workspace:
         """Abort what is live and give everything back."""
         self.close_cluster()
         self._folders.close()
+        self.shelf.close()
 
 
 def _in_kernel(task: Task[..., Any], driver: str | None) -> bool:
@@ -453,26 +467,6 @@ def _context(values: Mapping[str, str] | None) -> Context:
 def _finish(end: asyncio.Future[None]) -> None:
     if not end.done():
         end.set_result(None)
-
-
-def _in_ipython_kernel() -> bool:
-    kernel = sys.modules.get("ipykernel.kernelapp")
-    return kernel is not None and bool(kernel.IPKernelApp.initialized())
-
-
-def _at_exit(action: Callable[[], None]) -> None:
-    """Call `action` when the interpreter ends, while threads and executors still work.
-
-    `atexit` comes too late for that: by then `concurrent.futures` refuses work, and Dask cannot close a cluster.
-    """
-    register = getattr(threading, "_register_atexit", None)
-    if register is None:
-        atexit.register(action)
-    else:
-        import concurrent.futures.thread  # noqa: F401, PLC0415 - its own exit handler must be registered before ours
-
-        with contextlib.suppress(RuntimeError):
-            register(action)
 
 
 _current: Workspace | None = None

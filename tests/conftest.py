@@ -3,7 +3,10 @@
 A test's folder is its ring; cheap rings run first, so that a broken core is reported before a browser is started.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,12 @@ import pytest
 from tests.leaks import LeakCheck, Resources
 
 HERE = Path(__file__).parent
+
+# Runs of tests are kept on disk like anybody's, but in no project: a folder of this session, there already, so that no line tells of it.
+_STORE = Path(tempfile.mkdtemp(prefix="flyte_nb-tests-"))
+(_STORE / "store").mkdir(mode=0o700)
+os.environ |= {"FLYTE_NB_HOME": str(_STORE / "store"), "FLYTE_NB_KEY_FILE": str(_STORE / "key")}
+atexit.register(shutil.rmtree, _STORE, ignore_errors=True)
 RINGS = ("unit", "contract", "properties", "", "cluster", "notebook", "browser")  # "" is this folder's own test files
 MARKED_RINGS = {"cluster", "notebook", "browser"}
 

@@ -13,7 +13,8 @@ from scripts import phase_diagram, store_outputs
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
-OTHER_VARIABLES = {"FLYTE_NB_STATIC", "FLYTE_NB_NEST"}  # of the notebook alone, no settings of the workspace
+#: Of the notebook alone, and of the place of the store: no settings of the workspace.
+OTHER_VARIABLES = {"FLYTE_NB_STATIC", "FLYTE_NB_NEST", "FLYTE_NB_HOME", "FLYTE_NB_KEY_FILE"}
 
 
 def page(name: str) -> str:

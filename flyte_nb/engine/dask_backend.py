@@ -58,6 +58,7 @@ class DaskBackend:
         kill_workers: whether workers that we did not start may be ended when an action does not stop.
         ship_package: whether this package is sent to workers that do not have it.
         kernel_host: where the workers of an existing cluster find this machine, if not at the address that its scheduler sees.
+        passing: where large values are put on their way from workers of this machine; None is among temporary files.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class DaskBackend:
         kill_workers: bool = False,
         ship_package: bool = True,
         kernel_host: str | None = None,
+        passing: str | None = None,
     ) -> None:
+        self._passing = passing
         self._make_plugin = make_plugin
         self._size = size or ClusterSize()
         self._given = cluster
@@ -95,7 +98,7 @@ class DaskBackend:
     async def start(self, listener: Listener) -> None:
         """See `Backend`. May be called again after `close`."""
         self._listener = listener
-        self._folder = make_folder()
+        self._folder = make_folder(self._passing)
         link_tls = Security.temporary()
         self._link = LinkServer(secrets.token_bytes(TOKEN_BYTES), self._hello, self._messages, self._closed)
         try:

@@ -9,12 +9,25 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from flyte_nb.core.events import Event, LogWritten
 from flyte_nb.core.state import RunState
 
 #: Watchers of a run hear of changes at most this often.
 WATCH_SECONDS = 0.2
+
+
+class Sink(Protocol):
+    """Hears of everything that is recorded. Called on the runner's thread: be quick."""
+
+    def recorded(self, events: Sequence[Event]) -> None:
+        """Events were applied, in this order."""
+        ...
+
+    def ended(self, state: RunState) -> None:
+        """A run and all its actions have ended."""
+        ...
 
 
 class ChangeFeed:

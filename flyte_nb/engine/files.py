@@ -23,10 +23,10 @@ STORE_FROM_BYTES = 256 * 1024
 LEAST_FREE_BYTES = 256 * 2**20
 
 
-def make_folder() -> str:
-    """A new folder that only this user can read, or "" where there is no room for one."""
+def make_folder(inside: str | None = None) -> str:
+    """A new folder that only this user can read, or "" where there is no room for one; `inside` is where, if not among temporary files."""
     try:
-        folder = tempfile.mkdtemp(prefix=f"flyte_nb-{os.getpid()}-")
+        folder = tempfile.mkdtemp(prefix=f"flyte_nb-{os.getpid()}-", dir=inside)
         if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
             remove_folder(folder)
             return ""

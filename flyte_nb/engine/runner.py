@@ -16,7 +16,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from flyte_nb.core.caching import ResultCache
 from flyte_nb.core.current import RunnableTask
@@ -45,6 +45,8 @@ from flyte_nb.engine.commands import (
 )
 from flyte_nb.engine.controller import GRACE_SECONDS, Controller
 from flyte_nb.engine.driver import DriverHost
+from flyte_nb.engine.feeds import Sink
+from flyte_nb.engine.handover import HELD, Handover, Journal, Unwritten
 from flyte_nb.engine.losses import MAX_LOSSES
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.scaling import Scaler
@@ -71,18 +73,6 @@ T = TypeVar("T")
 BUSY_GC_THRESHOLD = (100_000, 50, 100)
 
 
-class Sink(Protocol):
-    """Hears of everything that is recorded. Called on the runner's thread: be quick."""
-
-    def recorded(self, events: Sequence[Event]) -> None:
-        """Events were applied, in this order."""
-        ...
-
-    def ended(self, state: RunState) -> None:
-        """A run and all its actions have ended."""
-        ...
-
-
 class RunRefusedError(ValueError):
     """A run could not be started."""
 
@@ -95,11 +85,12 @@ class Runner:
         sinks: what hears of events.
         on_cluster: called with a line for the user when the cluster is started or cannot be.
         results: where results are kept that may be reused.
+        journal: results are handed on once it says that they are safe; None keeps nobody waiting.
         adaptive: (least, most) workers of a cluster that follows the load; None leaves its size alone.
         max_losses: how often an action may lose its worker before it fails.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an engine is made of
         self,
         backend: Backend,
         *,
@@ -108,6 +99,7 @@ class Runner:
         clock: Clock | None = None,
         on_cluster: Callable[[str], None] | None = None,
         results: ResultCache | None = None,
+        journal: Journal | None = None,
         max_losses: int = MAX_LOSSES,
         adaptive: tuple[int, int] | None = None,
     ) -> None:
@@ -126,6 +118,7 @@ class Runner:
         self._inbox: deque[Stimulus] = deque()
         self._scheduled = False
         self._loop = asyncio.new_event_loop()
+        self._handover = Handover(journal or Unwritten(), self._loop, self._release)
         self._started_backend: asyncio.Task[None] | None = None
         self._closing_backend: asyncio.Task[None] | None = None
         self._cluster_error: BaseException | None = None
@@ -349,22 +342,35 @@ class Runner:
 
     def _perform(self, commands: Sequence[Command]) -> None:
         events: list[Event] = []
+        held: list[Command] = []
         for command in commands:
             if isinstance(command, RecordEvent):
                 events.append(command.event)
-                continue
-            if isinstance(command, AnnounceEnd):
-                self._tell(events)
-                events = []
-            try:
-                self._carry_out(command)
-            except Exception:
-                logger.exception("flyte_nb: %s failed. This is a defect of flyte_nb.", type(command).__name__)
-                self._not_carried_out(command)
+            elif isinstance(command, HELD):
+                held.append(command)
+            else:
+                self._attempt(command)
         self._tell(events)
+        if held:
+            self._handover.hold(held)
         if self._live and self._gc_threshold is None:
             self._gc_threshold = gc.get_threshold()
             gc.set_threshold(*BUSY_GC_THRESHOLD)
+
+    def _release(self, commands: Sequence[Command]) -> None:
+        was, self._performing = self._performing, True
+        try:
+            for command in commands:
+                self._attempt(command)
+        finally:
+            self._performing = was
+
+    def _attempt(self, command: Command) -> None:
+        try:
+            self._carry_out(command)
+        except Exception:
+            logger.exception("flyte_nb: %s failed. This is a defect of flyte_nb.", type(command).__name__)
+            self._not_carried_out(command)
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, AnswerOutputs | AnswerFailure | AnswerName):

@@ -18,12 +18,14 @@ from IPython.display import display
 
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
+from flyte_nb.core.index import RunEntry
+from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.resources import Resources
 from flyte_nb.notebook import cells
 from flyte_nb.notebook.kernel import apply_nest, flag, nest_is_on, yes_or_no
 from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, variable_name
 from flyte_nb.settings import read_setting
-from flyte_nb.views.listing import Listing, cluster_listing, runs_listing
+from flyte_nb.views.listing import Listing, cluster_listing
 from flyte_nb.views.value import ValueDisplay, ValuedRun
 from flyte_nb.views.wording import duration
 
@@ -68,8 +70,16 @@ class NotebookWorkspace(Protocol):
         """Start a run; returns at once."""
         ...
 
-    def runs(self) -> Iterable[Any]:
-        """Runs of this kernel, the newest last."""
+    def entries(self) -> Iterable[RunEntry]:
+        """Runs of this project, the newest last."""
+        ...
+
+    def find(self, name: str) -> Any:
+        """A run by name, or None."""
+        ...
+
+    def table_of_runs(self, **conditions: Any) -> Any:
+        """Runs of this project as a table, the newest last."""
         ...
 
     def cluster_facts(self) -> Any:
@@ -125,8 +135,8 @@ class FlyteMagics(Magics):
             "%%flyte_run": (self.flyte_run, {}),
             "%flyte_cluster": (self.flyte_cluster, {"": lambda _: CLUSTER_VERBS}),
             "%flyte_config": (self.flyte_config, {"": lambda _: self._setting_names(), "nest": lambda _: ("on",)}),
-            "%flyte_runs": (self.flyte_runs, {}),
-            "%flyte_view": (self.flyte_view, {"": lambda _: [run.name for run in self._workspace.runs()]}),
+            "%flyte_runs": (self.flyte_runs, {"--phase": lambda _: [phase.value for phase in ActionPhase]}),
+            "%flyte_view": (self.flyte_view, {"": lambda _: self._run_names()}),
         }
 
     # ------------------------------------------------------------------ cells
@@ -257,6 +267,9 @@ class FlyteMagics(Magics):
         print(f"{options.name} = {self._setting(options.name)}")  # noqa: T201 - the line's output
         return None
 
+    def _run_names(self) -> list[str]:
+        return [entry.name for entry in self._workspace.entries()]
+
     def _setting_names(self) -> list[str]:
         return sorted({*(field.name for field in fields(self._workspace.settings)), "nest"})
 
@@ -275,12 +288,23 @@ class FlyteMagics(Magics):
             raise UsageError("%flyte_config: nested loops cannot be taken back; restart the kernel to turn them off.")
 
     @magic_arguments()
+    @argument("--phase", action="append", help="Only runs in this phase; may be given several times.")
+    @argument("--task", metavar="NAME", help="Only runs of this root task.")
+    @argument("--since", metavar="WHEN", help="Only runs started since: how long ago (90m, 2h, 7d), or a date.")
+    @argument("--notebook", metavar="NAME", help="Only runs that this notebook or script started.")
+    @argument("--label", action="append", default=[], metavar="NAME=VALUE", help="Only runs with this label; may be given several times.")
+    @argument("--limit", type=int, default=50, metavar="N", help="Only the latest. Default 50.")
     @line_magic
-    def flyte_runs(self, line: str) -> Listing:
-        """List the runs of this kernel, the newest first."""
+    def flyte_runs(self, line: str) -> Any:
+        """List the runs of this project as a table, the newest first; `flyte.runs()` is the same in Python."""
         __tracebackhide__ = True
-        read(self.flyte_runs, line, "%flyte_runs")
-        return runs_listing([run.summary() for run in self._workspace.runs()][::-1])
+        asked = read(self.flyte_runs, line, "%flyte_runs")
+        conditions = {
+            "phase": tuple(asked.phase) if asked.phase else None,
+            "labels": dict(each.partition("=")[::2] for each in asked.label),
+            **{name: getattr(asked, name) for name in ("task", "since", "notebook", "limit")},
+        }
+        return _checked(lambda: self._workspace.table_of_runs(**conditions))[::-1]
 
     @magic_arguments()
     @argument("run", help="A variable that holds a run, or the name of a run.")
@@ -289,12 +313,10 @@ class FlyteMagics(Magics):
         """Show a run here too."""
         __tracebackhide__ = True
         word = read(self.flyte_view, line, "%flyte_view").run
-        by_name = {run.name: run for run in self._workspace.runs()}
-        run = self._shell.user_ns.get(word, by_name.get(word))
+        run = self._shell.user_ns.get(word) or self._workspace.find(word)
         if not hasattr(run, "summary"):
-            raise UsageError(
-                f"%flyte_view: there is no run {word!r}. {nearest(word, by_name)} `%flyte_runs` lists them.".replace("  ", " ")
-            )
+            hint = nearest(word, self._run_names())
+            raise UsageError(f"%flyte_view: there is no run {word!r}. {hint} `%flyte_runs` lists them.".replace("  ", " "))
         display(run)  # type: ignore[no-untyped-call]  # IPython's
 
 

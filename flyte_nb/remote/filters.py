@@ -5,11 +5,13 @@ Must not know: runs and actions; it reads their attributes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from flyte_nb.core.index import RunFilter
 from flyte_nb.core.phases import ActionPhase
 
 T = TypeVar("T")
@@ -29,6 +31,63 @@ class TimeFilter:
         if moment is None:
             return False
         return (self.after is None or moment >= _aware(self.after)) and (self.before is None or moment < _aware(self.before))
+
+
+def wanted_runs(
+    phase: ActionPhase | str | tuple[ActionPhase | str, ...] | None = None,
+    *,
+    task: str | None = None,
+    since: datetime | timedelta | str | None = None,
+    before: datetime | timedelta | str | None = None,
+    notebook: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    limit: int | None = None,
+) -> RunFilter:
+    """Which runs are to be listed; what is left out is no condition.
+
+    Args:
+        phase: one, or several of which one must hold.
+        task: the root task's name, or its part after the dot.
+        since: started at that moment or later: a datetime, how long ago (a timedelta, or a text such as "90m", "2h", "7d"), or a
+            date as text ("2026-11-23").
+        before: started before that moment.
+        notebook: the path of the notebook or script, or its last part.
+        labels: all of these.
+        limit: only the latest.
+
+    Raises:
+        ValueError: there is no such phase, or a moment cannot be read.
+    """
+    asked = (phase,) if isinstance(phase, str) else phase
+    return RunFilter(
+        phases=frozenset(phases(asked) or ()),
+        task=task or "",
+        since=_moment(since),
+        before=_moment(before),
+        notebook=notebook or "",
+        labels=tuple((labels or {}).items()),
+        limit=limit,
+    )
+
+
+def _moment(said: datetime | timedelta | str | None) -> float | None:
+    """UTC seconds."""
+    if said is None:
+        return None
+    if isinstance(said, datetime):
+        return _aware(said).timestamp()
+    if isinstance(said, timedelta):
+        return (datetime.now(UTC) - said).timestamp()
+    span = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", said)
+    if span is not None:
+        return (datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: float(span[1])})).timestamp()
+    try:
+        return datetime.fromisoformat(said).astimezone().timestamp()
+    except ValueError:
+        raise ValueError(f'{said!r} is no moment: say how long ago ("90m", "2h", "7d") or when ("2026-11-23").') from None
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _aware(moment: datetime) -> datetime:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from flyte_nb import errors
+from flyte_nb.core.index import RunEntry, RunFilter
 from flyte_nb.core.payloads import Item
 
 T = TypeVar("T")
@@ -62,8 +63,8 @@ class Home(Protocol):
         """A run by name."""
         ...
 
-    def runs(self) -> list[Any]:
-        """All runs, the latest last."""
+    def entries(self, wanted: RunFilter) -> list[RunEntry]:
+        """Runs of this project that pass a filter, the latest last."""
         ...
 
 
@@ -91,7 +92,7 @@ def run_named(name: str) -> Any:  # noqa: ANN401 - a Run
     """A run by name.
 
     Raises:
-        RunNotFoundError: there is none in this kernel.
+        RunNotFoundError: there is none in this project.
     """
     run = the_home().find(name)
     if run is None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 from flyte_nb import errors
 from flyte_nb.core.ids import ROOT_ACTION
+from flyte_nb.core.index import RunFilter
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary, summarise
@@ -295,7 +297,7 @@ class Run:
         """A run by name.
 
         Raises:
-            RunNotFoundError: there is none in this kernel.
+            RunNotFoundError: there is none in this project.
         """
         run: Run = run_named(name)
         return run
@@ -321,16 +323,11 @@ class Run:
             with_labels: only those that have all of these labels.
             filters: `created_at`, `updated_at`: a `TimeFilter`; `paused_actions_only`; the rest has no effect.
         """
-        wanted, labels = phases(in_phase), set((with_labels or {}).items())
-        found = [
-            run
-            for run in reversed(the_home().runs())
-            if (wanted is None or run.phase in wanted)
-            and task_name in {None, run.task_name}
-            and labels <= set(run.state.labels)
-            and (not filters.get("paused_actions_only") or run.conditions)
-        ]
-        yield from list(selected(found, sort_by, filters))[:limit]
+        wanted = RunFilter(phases=frozenset(phases(in_phase) or ()), task=task_name or "", labels=tuple((with_labels or {}).items()))
+        home = the_home()
+        named = (_readable(home, entry.name) for entry in reversed(home.entries(wanted)))
+        found = (run for run in named if run is not None and (not filters.get("paused_actions_only") or run.conditions))
+        yield from islice(selected(found, sort_by, filters), limit)
 
     @property
     def start_time(self) -> datetime:
@@ -362,3 +359,12 @@ class Run:
         return (
             f"<run {self.name} of {self.task_name}: {self.phase}, {summary.ended}/{summary.total} actions ended, {summary.failed} failed>"
         )
+
+
+def _readable(home: Home, name: str) -> Run | None:
+    """A run; None if it was pruned meanwhile, or must not be read."""
+    try:
+        found: Run | None = home.find(name)
+    except errors.RuntimeUserError:
+        return None
+    return found

@@ -30,7 +30,7 @@ from flyte_nb.core.payloads import PROTOCOL, Blob, Item
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.policy import Backoff, Resources, RetryStrategy, Timeout
 from flyte_nb.core.resources import Device
-from flyte_nb.errors import StoredValueError
+from flyte_nb.store.refusals import StoredValueError
 
 #: A value as it is written: (its bytes,), or (digest, size, raw) of one that is kept elsewhere.
 Written = tuple[bytes] | tuple[bytes, int, bool]
@@ -40,7 +40,7 @@ Restore = Callable[[Written], Item]
 #: Texts and bytes from this length on are kept like pickled values.
 LONG = 64 * 1024
 #: What is shorter is not worth compressing; of what is longer a part tells whether it is.
-_COMPRESS_FROM, _SAMPLE_BYTES, _WORTH = 256, 64 * 1024, 0.9
+_COMPRESS_FROM, _SAMPLE_BYTES, _WORTH = 256, 16 * 1024, 0.6
 
 _CLASSES: dict[str, type] = {
     each.__name__: each

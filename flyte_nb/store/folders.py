@@ -1,4 +1,4 @@
-"""Decides where files of runs lie: one folder a run, in a folder of this process that goes when the process does.
+"""Decides where files of runs lie: one folder a run, in the store, or in a folder of this process that goes when the process does.
 
 A folder is made by whoever writes into it, on a worker too; here only paths are given out, and taken back.
 
@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flyte_nb.core.events import Event
@@ -22,14 +22,19 @@ CHECKPOINTS = "checkpoints"
 
 
 class RunFolders:
-    """Folders of runs."""
+    """Folders of runs.
 
-    def __init__(self) -> None:
+    Args:
+        kept: tells the store's folder for them, which outlives this process; None if there is none.
+    """
+
+    def __init__(self, kept: Callable[[], Path | None] = lambda: None) -> None:
+        self._kept = kept
         self._base = Path(tempfile.gettempdir()) / f"flyte_nb-{os.getpid()}-{secrets.token_hex(4)}"
 
     def path_of(self, run: str) -> str:
         """The folder of a run; it need not be there."""
-        return str(self._base / run)
+        return str((self._kept() or self._base) / run)
 
     def recorded(self, events: Sequence[Event]) -> None:
         """Nothing to do: see `Sink`."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,3 +103,12 @@ def living(connection: sqlite3.Connection, besides: int | None) -> set[int]:
     )
     now = time.time()
     return {kernel for kernel, host, pid, born, beat_at in rows if kernel != besides and Kernel(host, pid, born).lives(beat_at, now)}
+
+
+def started_by(environment: Mapping[str, str] = os.environ, argv: Sequence[str] = sys.argv) -> str:
+    """The notebook or script that this process runs, as a path; empty if that is not known."""
+    notebook = environment.get("JPY_SESSION_NAME", "")
+    if notebook:
+        return notebook
+    script = argv[0] if argv else ""
+    return str(Path(script).absolute()) if script.endswith(".py") and "ipykernel" not in script else ""

@@ -16,7 +16,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from flyte_nb.errors import UnsafeStoreError
+from flyte_nb.store.refusals import UnsafeStoreError
 
 KEY_BYTES = 32
 MAC_BYTES = 32

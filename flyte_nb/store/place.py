@@ -14,7 +14,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from flyte_nb.errors import UnsafeStoreError
+from flyte_nb.store.refusals import UnsafeStoreError
 
 #: The folder's name in a project.
 FOLDER = ".flyte_nb"

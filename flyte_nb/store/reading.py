@@ -17,12 +17,12 @@ from flyte_nb.core.index import Owner, RunEntry, RunFilter, entry_of
 from flyte_nb.core.phases import TERMINAL_CODES, ActionPhase
 from flyte_nb.core.rows import InvalidTransition
 from flyte_nb.core.state import RunState
-from flyte_nb.errors import StoredValueError
 from flyte_nb.store import codec, kernels
 from flyte_nb.store.codec import Restore
 from flyte_nb.store.database import Database
 from flyte_nb.store.keys import Seal
 from flyte_nb.store.recording import append, marked, update_index
+from flyte_nb.store.refusals import StoredValueError
 
 #: The reason of what was open when the kernel went away.
 KERNEL_GONE = "interrupted: the kernel that it ran in has gone"

@@ -18,13 +18,13 @@ from pathlib import Path
 from flyte_nb.core.events import Event
 from flyte_nb.core.index import RunEntry, RunFilter
 from flyte_nb.core.state import RunState
-from flyte_nb.errors import StoredValueError
 from flyte_nb.store import kernels, place, retention
 from flyte_nb.store.database import Database, Job
 from flyte_nb.store.keys import Seal
 from flyte_nb.store.memory import MemoryStore
 from flyte_nb.store.reading import Reader
 from flyte_nb.store.recording import Recorder
+from flyte_nb.store.refusals import StoredValueError
 from flyte_nb.store.retention import Pruned, Retention
 from flyte_nb.store.values import Values
 

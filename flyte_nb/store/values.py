@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from flyte_nb.core.payloads import PROTOCOL, Blob, Item, StoredBlob
-from flyte_nb.errors import StoredValueError
 from flyte_nb.store.codec import Written
 from flyte_nb.store.database import Database
+from flyte_nb.store.refusals import StoredValueError
 
 #: Values up to this size are part of the log; from the second on they are files.
 IN_LOG_BYTES, IN_FILE_BYTES = 16 * 1024, 256 * 1024

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from flyte_nb.core.events import Inputs, TaskFacts
+from flyte_nb.core.index import RunEntry
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import CODE, PHASES, ActionPhase
 from flyte_nb.core.state import RunState
@@ -270,17 +271,33 @@ def _free_name(name: str, taken: dict[str, Any]) -> str:
     return name
 
 
-def runs_frame(runs: Sequence[ReadRun]) -> pd.DataFrame:
-    """One row per run, by name."""
+#: Columns of `flyte.runs()` that count actions: those in one of these phases.
+_COUNTED = {
+    "succeeded": (ActionPhase.SUCCEEDED, ActionPhase.RECOVERED),
+    "failed": (ActionPhase.FAILED, ActionPhase.TIMED_OUT),
+    "aborted": (ActionPhase.ABORTED,),
+}
+_RUN_COLUMNS = ("name", "task", "phase", "started", "seconds", "actions", *_COUNTED, "notebook", "labels", "kernel", "stored")
+
+
+def runs_frame(runs: Sequence[RunEntry]) -> pd.DataFrame:
+    """One row per run, by name.
+
+    Returns:
+        task (of the root), phase, started (UTC), seconds (up to now, if it goes on), actions (the root left out), of these
+        succeeded (or recovered), failed (or timed out) and aborted; notebook (or script), labels (a dict), kernel ("here",
+        "elsewhere", or "gone"), stored (kept on disk).
+    """
     import pandas as pd  # noqa: PLC0415 - see above
 
-    rows = [run.read(_run_facts) for run in runs]
-    table = pd.DataFrame(rows, columns=["name", "task", "phase", "started", "seconds", "actions", "failed"])
-    return table.set_index("name")
+    return pd.DataFrame([_run_facts(run) for run in runs], columns=list(_RUN_COLUMNS)).set_index("name")
 
 
-def _run_facts(state: RunState) -> tuple[object, ...]:
-    started = datetime.fromtimestamp(state.started_at, UTC)
-    seconds = (state.ended_at or time.time()) - state.started_at
-    failed = state.totals[CODE[ActionPhase.FAILED]] + state.totals[CODE[ActionPhase.TIMED_OUT]]
-    return state.name, state.root.name, str(state.phase), started, seconds, state.count, failed
+def _run_facts(run: RunEntry) -> tuple[object, ...]:
+    counted = [sum(run.counts.get(phase, 0) for phase in of) for of in _COUNTED.values()]
+    started = datetime.fromtimestamp(run.started_at, UTC)
+    seconds = (run.ended_at or time.time()) - run.started_at
+    return (
+        *(clean(run.name), clean(run.task), str(run.phase), started, seconds, run.actions, *counted),
+        *(clean(run.notebook), dict(run.labels), run.owner, run.stored),
+    )

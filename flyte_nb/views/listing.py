@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from flyte_nb.core.summary import Summary
+from flyte_nb.core.index import RunEntry
+from flyte_nb.core.phases import ActionPhase
 from flyte_nb.views.markup import cell, escape, table
 from flyte_nb.views.wording import GLYPHS, count, duration, one_line, phase_word, size
 
@@ -61,22 +62,23 @@ def _text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def runs_listing(summaries: Sequence[Summary]) -> Listing:
-    """Runs, in the order given."""
+def runs_listing(runs: Sequence[RunEntry], now: float) -> Listing:
+    """Runs, in the order given; `now` in UTC seconds."""
     rows = [
         (
-            f"{GLYPHS[summary.phase]} {phase_word(summary.phase)}",
-            summary.task,
-            summary.run,
-            f"{count(summary.ended)} of {count(summary.total)}",
-            summary.failed,
-            f"{datetime.fromtimestamp(summary.started_at).astimezone():%Y-%m-%d %H:%M:%S %Z}",
-            duration(summary.elapsed_seconds),
+            f"{GLYPHS[run.phase]} {phase_word(run.phase)}",
+            run.task,
+            run.name,
+            f"{count(sum(number for phase, number in run.counts.items() if phase.is_terminal))} of {count(run.actions)}",
+            sum(run.counts.get(phase, 0) for phase in (ActionPhase.FAILED, ActionPhase.TIMED_OUT)),
+            f"{datetime.fromtimestamp(run.started_at).astimezone():%Y-%m-%d %H:%M:%S %Z}",
+            duration((run.ended_at or now) - run.started_at),
+            run.notebook.rpartition("/")[2],
         )
-        for summary in summaries
+        for run in runs
     ]
-    note = "" if rows else "No run has been started in this kernel."
-    return Listing("Runs", ("phase", "task", "run", "actions ended", "failed", "started", "took"), rows, note)
+    note = "" if rows else "There is no such run in this project."
+    return Listing("Runs", ("phase", "task", "run", "actions ended", "failed", "started", "took", "notebook"), rows, note)
 
 
 def cluster_listing(facts: Any) -> Listing:

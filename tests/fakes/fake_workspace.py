@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
 from typing import Any
 
+from flyte_nb.core.index import RunEntry, entry_of
 from flyte_nb.engine.backend import ClusterFacts
 from flyte_nb.settings import Settings
+from flyte_nb.views.frames import runs_frame
 from tests.fakes.fake_run import FakeRun, task
 
 
@@ -88,9 +89,18 @@ class FakeWorkspace:
         self.started.append(DriverRun(f"r{len(self.started)}", what.func))
         return self.started[-1]
 
-    def runs(self) -> Iterable[DriverRun]:
+    def entries(self) -> list[RunEntry]:
         """Runs, the latest last."""
-        return self.started
+        return [entry_of(run.state) for run in self.started]
+
+    def find(self, name: str) -> DriverRun | None:
+        """A run by name."""
+        return next((run for run in self.started if run.name == name), None)
+
+    def table_of_runs(self, **conditions: Any) -> Any:
+        """Remember the conditions; runs as a table."""
+        self.calls.append(("runs", {name: value for name, value in conditions.items() if value}))
+        return runs_frame(self.entries())
 
     def cluster_facts(self) -> ClusterFacts | None:
         """As the test says."""

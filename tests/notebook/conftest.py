@@ -41,6 +41,8 @@ def mime_types(cell: Any) -> set[str]:
 @pytest.fixture
 def kernel_environment(tmp_path: Path) -> dict[str, str]:
     """Return the environment of a kernel: this checkout, no settings of the machine, a small cluster in its own threads."""
+    store = tmp_path / "store"
+    store.mkdir(mode=0o700)
     ours = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_NB_")}
     return ours | {
         "PYTHONPATH": str(ROOT),
@@ -48,6 +50,8 @@ def kernel_environment(tmp_path: Path) -> dict[str, str]:
         "JUPYTER_PLATFORM_DIRS": "0",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "FLYTE_NB_CLUSTER": "inline",
+        "FLYTE_NB_HOME": str(store),
+        "FLYTE_NB_KEY_FILE": str(tmp_path / "key"),
     }
 
 

@@ -114,15 +114,15 @@ def test_the_cluster_is_scaled_restarted_and_closed(nb: Cells, capsys: pytest.Ca
 
 
 def test_runs_are_listed_newest_first(nb: Cells) -> None:
-    """With phase, counts and times."""
-    assert "No run has been started" in repr(nb.run("%flyte_runs"))
-
+    """As a table, with the phase of each; conditions are handed on."""
     nb.run("%%flyte_run -b\n1")
     nb.run("%%flyte_run\n2")
-    listing = nb.run("%flyte_runs")
-    assert [row[2] for row in listing.rows] == ["r1", "r0"]
-    assert listing.rows[1][0] == "✓ succeeded"
-    assert "succeeded" in text_of(listing._repr_html_())
+    listing = nb.run("%flyte_runs --phase failed --phase succeeded --since 2h --label team=a --limit 5")
+
+    assert list(listing.index) == ["r1", "r0"]
+    assert listing.phase["r0"] == "succeeded"
+    conditions = {"phase": ("failed", "succeeded"), "labels": {"team": "a"}, "since": "2h", "limit": 5}
+    assert nb.workspace.calls[-1] == ("runs", conditions)
 
 
 def test_a_run_is_viewed_by_variable_or_name(nb: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
