@@ -45,11 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        setting = asked.store or from_environment().store
-        folder = folder_of(setting)
-        if folder is None or not folder.exists():
-            raise _Refusal(f"no runs are kept here ({folder or 'the store is in memory'}); --store names another place.")
-        store = open_store(setting, say=_warn)
+        store = _open(asked.store or from_environment().store)
         try:
             asked.command(store, asked)
         finally:
@@ -62,6 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read along has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _open(setting: str | None) -> RunStore:
+    folder = folder_of(setting)
+    if folder is None or not folder.exists():
+        raise _Refusal(f"no runs are kept here ({folder or 'the store is in memory'}); --store names another place.")
+    return open_store(setting, say=_warn)
 
 
 def _parser() -> argparse.ArgumentParser:
