@@ -216,7 +216,10 @@ class InvalidPackageError(RuntimeUserError):
     """An image names a system package that does not exist."""
 
     def __init__(self, package_name: str, original_error: str) -> None:
-        super().__init__("InvalidPackageError", f"Invalid system package '{package_name}': {original_error}")
+        super().__init__(
+            "InvalidPackageError",
+            f"Invalid system package detected: '{package_name}'. This package does not exist in apt repositories. Error: {original_error}",
+        )
         self.package_name = package_name
         self.original_error = original_error
 

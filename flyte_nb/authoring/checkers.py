@@ -1,25 +1,25 @@
-"""What a checker is, how a misfit reads, and the checkers that look at one value as a whole.
+"""What a checker is, and the checkers that look at one value as a whole.
 
-Decides: when a value fits a plain type, and the words for a value that does not.
+Decides: when a value fits a plain type.
 Must not know: how an annotation becomes a checker (`checking`), what holds values (`containers`, `records`), tasks.
 
 The rules are Flyte's: no number is turned into another kind, a bool is no int, None fits only where it is declared.
+What Flyte only pickles - sets, bytes, arrays, classes that it does not know - may be anything but None.
 A checker may hand back another value than it got where Flyte delivers another one: a plain float for a numpy float64,
-the member for an enum's name.
+the member for an enum's name, an instant in UTC for a local one.
 
 Speed: a checker lists the types whose instances fit with no further look (`exact`), and answers for many values at
 once (`fit`) with C loops; only values that need it are looked at one by one (`accept`).
 """
 
 import enum
-import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import NoneType
 from typing import Final
 
-LONGEST_TEXT: Final = 200
+from flyte_nb.authoring.misfits import Mismatch, shown, unexpected
 
 
 class _Everything(frozenset[type]):
@@ -34,57 +34,20 @@ class _Everything(frozenset[type]):
         return "EVERYTHING"  # one object, on workers too
 
 
+class _Something(frozenset[type]):
+    """The set of all types but None's."""
+
+    __slots__ = ()
+
+    def __contains__(self, item: object) -> bool:
+        return item is not NoneType
+
+    def __reduce__(self) -> str:
+        return "SOMETHING"
+
+
 EVERYTHING: Final = _Everything()
-
-
-class Mismatch(Exception):  # noqa: N818 - never leaves this package
-    """A value does not fit its annotation.
-
-    Args:
-        reason: Why not.
-        path: Where in the value: "[1]['name']"; empty for the value itself.
-    """
-
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(reason, path)
-        self.reason = reason
-        self.path = path
-
-    def under(self, step: str) -> "Mismatch":
-        """The same misfit, seen from the value around it."""
-        return Mismatch(self.reason, step + self.path)
-
-    def text(self, name: str) -> str:
-        """The reason, with the place in the value called `name`."""
-        return f"{self.reason} (at {name}{self.path})" if self.path else self.reason
-
-
-_words = reprlib.Repr()
-_words.maxlevel = 4
-_words.maxlist = _words.maxtuple = _words.maxset = _words.maxfrozenset = _words.maxdeque = _words.maxdict = 20
-_words.maxstring = _words.maxother = _words.maxlong = LONGEST_TEXT
-
-
-def shortened(value: object) -> str:
-    """A value's repr in at most `LONGEST_TEXT` characters, whatever the value does."""
-    try:
-        # The repr of large bytes is four times as large before it is cut.
-        text = repr(value[:LONGEST_TEXT]) if isinstance(value, bytes | bytearray) else _words.repr(value)
-    except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything; the message must still come
-        text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-
-
-def _quoted(value: object) -> str:
-    """A value in Flyte's quotes: strings as they are, not as their repr."""
-    text = value[: LONGEST_TEXT + 1] if type(value) is str else shortened(value)
-    return f"'{text}'" if len(text) <= LONGEST_TEXT else f"'{text[:LONGEST_TEXT]}…'"
-
-
-def unexpected(expected: object, value: object, advice: str = "") -> Mismatch:
-    """The misfit of a value of the wrong type, in Flyte's words."""
-    reason = f"Expected value of type {expected} but got {_quoted(value)} of type {type(value)}"
-    return Mismatch(f"{reason}: {advice}" if advice else reason)
+SOMETHING: Final = _Something()
 
 
 def is_twin(one: type, other: type) -> bool:
@@ -139,12 +102,16 @@ class AnyChecker(Checker):
         return AnyChecker, (self.annotation,)
 
 
-def _day(value: object) -> object:
-    return value.date() if isinstance(value, datetime) else value
+def _day(value: date) -> date:
+    return date(value.year, value.month, value.day)
+
+
+def _duration(value: timedelta) -> timedelta:
+    return timedelta(value.days, value.seconds, value.microseconds)
 
 
 # What Flyte delivers for an instance of a subclass: these types travel as themselves only.
-_PLAIN = {int: int.__int__, float: float.__float__, str: str.__str__, bytes: bytes.__bytes__, date: _day}
+_PLAIN = {int: int.__int__, float: float.__float__, str: str.__str__, date: _day, timedelta: _duration}
 
 
 class PlainChecker(Checker):
@@ -175,6 +142,48 @@ class PlainChecker(Checker):
         return ""
 
 
+class InstantChecker(Checker):
+    """A datetime. It arrives in UTC, and one without a zone is taken to be in UTC: Flyte carries instants."""
+
+    __slots__ = ()
+
+    def __init__(self, annotation: object) -> None:
+        super().__init__(annotation)
+
+    def accept(self, value: object) -> object:
+        """The same instant, in UTC."""
+        if not isinstance(value, datetime):
+            raise unexpected(self.annotation, value)
+        if type(value) is datetime and value.tzinfo is UTC:
+            return value
+        zoned = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        there = zoned.astimezone(UTC)
+        return datetime.combine(_day(there), there.timetz())
+
+    def fit(self, values: Collection[object]) -> bool:
+        """Whether all are in UTC already."""
+        return all(type(value) is datetime and value.tzinfo is UTC for value in values)
+
+
+class PickledChecker(Checker):
+    """Whatever Flyte hands over as a pickle: anything but None."""
+
+    __slots__ = ()
+
+    def __init__(self, annotation: object) -> None:
+        super().__init__(annotation, SOMETHING)
+
+    def accept(self, value: object) -> object:
+        """The value."""
+        if value is None:
+            raise unexpected(self.annotation, value)
+        return value
+
+    def fit(self, values: Collection[object]) -> bool:
+        """Whether none of them is None."""
+        return NoneType not in set(map(type, values))
+
+
 class InstanceChecker(Checker):
     """An instance of a class, or of an earlier definition of it."""
 
@@ -188,12 +197,7 @@ class InstanceChecker(Checker):
         """The value."""
         if isinstance(value, self.cls) or is_twin(type(value), self.cls):
             return value
-        raise unexpected(self.annotation, value, self._advice(value))
-
-    def _advice(self, value: object) -> str:
-        if self.cls is list and isinstance(value, Collection) and not isinstance(value, str | bytes):
-            return "pass list(...)"
-        return "pass pathlib.Path(...)" if self.cls.__name__ == "Path" and isinstance(value, str) else ""
+        raise unexpected(self.annotation, value)
 
 
 class EnumChecker(Checker):
@@ -214,7 +218,7 @@ class EnumChecker(Checker):
         if type(name) is str and name in self.cls.__members__:
             return self.cls[name]
         names = ", ".join(self.cls.__members__)
-        raise Mismatch(f"Value {shortened(value)} of type {type(value)} is not in Enum {self.cls}: its members are {names}")
+        raise Mismatch(f"Value {shown(value)} is not in Enum {self.cls}: its members are {names}")
 
 
 class LiteralChecker(Checker):
@@ -233,7 +237,7 @@ class LiteralChecker(Checker):
             if same_type and allowed == value:
                 return allowed
         wanted = ", ".join(map(repr, self.values))
-        raise Mismatch(f"Expected one of {wanted} but got {_quoted(value)} of type {type(value)}")
+        raise Mismatch(f"Expected one of {wanted} but got '{shown(value)}' of type {type(value)}")
 
     def fit(self, values: Collection[object]) -> bool:
         """Whether all are among the values, which are few: look at each different one."""
@@ -277,8 +281,7 @@ class UnionChecker(Checker):
     __slots__ = ("members",)
 
     def __init__(self, annotation: object, members: tuple[Checker, ...]) -> None:
-        anything = any(member.exact is EVERYTHING for member in members)
-        super().__init__(annotation, EVERYTHING if anything else frozenset().union(*(member.exact for member in members)))
+        super().__init__(annotation, _union_of([member.exact for member in members]))
         self.members = members
 
     def accept(self, value: object) -> object:
@@ -299,14 +302,24 @@ class UnionChecker(Checker):
         if accepted:
             return accepted[0]
         deep = [misfit for misfit in misfits if misfit.path]
-        if len(deep) == 1 or (len(misfits) == 1 and value is not None):
-            raise (deep or misfits)[0]
-        raise unexpected(self.annotation, value)
+        if len(deep) == 1:
+            raise deep[0]
+        raise Mismatch(f"Value {shown(value)} is not of type {self.annotation}; its own type is {type(value)}")
 
     def fit(self, values: Collection[object]) -> bool:
         """Whether all are of exact types, or the rest fits the only member that looks deeper."""
         if self.exact is EVERYTHING:
             return True
+        if self.exact is SOMETHING:
+            return NoneType not in set(map(type, values))
         rest = [value for value in values if type(value) not in self.exact]
         deeper = [member for member in self.members if not member.exact]
         return not rest or (len(deeper) == 1 and deeper[0].fit(rest))
+
+
+def _union_of(sets: list[frozenset[type]]) -> frozenset[type]:
+    if any(each is EVERYTHING for each in sets):
+        return EVERYTHING
+    if any(each is SOMETHING for each in sets):
+        return EVERYTHING if any(each is not SOMETHING and NoneType in each for each in sets) else SOMETHING
+    return frozenset[type]().union(*sets)

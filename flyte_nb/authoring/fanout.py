@@ -39,7 +39,7 @@ class _Fan:
 
     def __init__(self, target: Any, iterables: tuple[Iterable[Any], ...], concurrency: int) -> None:
         self.task, self._prefix, self._keywords = _unwrap(target)
-        _check_partial(target, self.task, self._prefix, self._keywords, len(iterables))
+        _check_partial(target, self.task, self._prefix, self._keywords)
         self._rows: Iterator[tuple[Any, ...]] = zip(*iterables)  # noqa: B905 - the shortest wins, as in Flyte
         self._concurrency = concurrency
         self._stream: ResultStream | None = None
@@ -221,25 +221,19 @@ def _unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any
     return target, prefix, keywords
 
 
-def _check_partial(
-    target: Any,
-    task: Task[..., Any],
-    prefix: tuple[Any, ...],
-    keywords: dict[str, Any],
-    iterables: int,
-) -> None:
+def _check_partial(target: Any, task: Task[..., Any], prefix: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    """Flyte's rules: the number of what is bound is counted, defaults count as open, and the item comes after `prefix`."""
     if not isinstance(target, functools.partial):
         return
     names = [parameter.name for parameter in task.signature.parameters]
-    for name in names[: len(prefix)]:
+    left = len(names) - len(prefix) - len(keywords)
+    if left != 1:
+        raise TypeError(
+            f"Partial function must leave exactly one parameter unspecified for mapping. Found {left} unspecified "
+            f"parameters in {task.name}, params: {dict.fromkeys(names).keys()}"
+        )
+    for name in names[: len(prefix) + 1]:
         if name in keywords:
             raise TypeError(
                 f"Parameter '{name}' is provided both as positional argument and keyword argument in partial function {task.name}."
             )
-    left = task.signature.unspecified(prefix, keywords)
-    if len(left) != 1 or iterables != 1:
-        raise TypeError(
-            f"Partial function must leave exactly one parameter unspecified for mapping. Found {len(left)} unspecified "
-            f"parameters in {task.name}, params: {dict.fromkeys(left).keys()}"
-            + (f", and {iterables} iterables were given" if iterables != 1 else "")
-        )

@@ -18,11 +18,13 @@ from flyte_nb.core.failure import CALLED_NOTE, TRACEBACK_NOTE, Failure
 
 #: As failures name it.
 _CANCELLED = f"{asyncio.CancelledError.__module__}.{asyncio.CancelledError.__qualname__}"
+_UNKNOWN = f"{errors.RuntimeUnknownError.__module__}.{errors.RuntimeUnknownError.__qualname__}"
 
 
 def error_of(failure: Failure, where: Whereabouts | None) -> errors.BaseRuntimeError:
     """The exception that the caller of a failed action sees."""
-    error = from_code(failure.kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name)
+    kind = "unknown" if failure.type_name == _UNKNOWN else failure.kind
+    error = from_code(kind, failure.code, failure.message, failure.worker or None, from_engine=not failure.type_name)
     cause = cause_of(failure)
     if not failure.type_name and type(cause) is type(error):  # an error of ours: what it knows beyond its message
         vars(error).update({**vars(cause), "worker": error.worker})

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, NoneType
 from typing import Any, Final, NoReturn
 
-from flyte_nb.authoring.checkers import EVERYTHING, Checker, Mismatch, shortened
+from flyte_nb.authoring.checkers import EVERYTHING, Checker
 from flyte_nb.authoring.checking import compile_checker
+from flyte_nb.authoring.misfits import Mismatch, shortened
 from flyte_nb.errors import RuntimeDataValidationError
 
 UNANNOTATED: Final = inspect.Parameter.empty

@@ -1,19 +1,22 @@
 """Checkers for what has named fields: NamedTuple, TypedDict, dataclass, pydantic model.
 
-Decides: when such a value fits, and that a plain dict becomes the dataclass or model that is asked for, as in Flyte.
+Decides: when such a value fits, and that it arrives as the class that was declared, as in Flyte, which writes the
+declared fields and reads them back: a plain dict becomes the dataclass or model, an instance of a subclass loses what
+the subclass adds, numbers become what their fields say.
 Must not know: how annotations become checkers (that is handed in); pydantic is known by its methods alone.
 
-An instance of the right class is taken as it is: its fields are its class's business. Fields are looked at where the
-value itself says nothing about its type: in TypedDicts, NamedTuples, and dicts that are to become a dataclass.
+A value that is as declared is not copied here; it is copied on its way.
 """
 
+import copy
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
-from flyte_nb.authoring.checkers import Checker, InstanceChecker, Mismatch, is_twin, shortened, unexpected
+from flyte_nb.authoring.checkers import Checker, InstanceChecker, is_twin
 from flyte_nb.authoring.containers import accept_at
+from flyte_nb.authoring.misfits import Mismatch, shortened, unexpected
 
 Compile = Callable[[object], Checker]
 
@@ -53,10 +56,10 @@ class NamedTupleChecker(_FieldsChecker):
         """The NamedTuple, or a new one if a field was converted."""
         names: tuple[str, ...] = self.cls._fields  # type: ignore[attr-defined]  # every NamedTuple has them
         is_one = isinstance(value, self.cls) or is_twin(type(value), self.cls)
-        if not isinstance(value, tuple) or not (is_one or type(value) is tuple):
+        if not isinstance(value, tuple | list) or not (is_one or type(value) in {tuple, list}):
             raise unexpected(self.cls, value)
         if len(value) != len(names):
-            raise Mismatch(f"Expected {len(names)} items for {self.cls} but got {len(value)}: {shortened(value)}")
+            raise Mismatch(f"Tuple length {len(value)} doesn't match expected length {len(names)}")
         items = [self._accept_field(name, item, f".{name}") for name, item in zip(names, value, strict=True)]
         if is_one and all(new is old for new, old in zip(items, value, strict=True)):
             return value
@@ -64,21 +67,21 @@ class NamedTupleChecker(_FieldsChecker):
 
 
 class TypedDictChecker(_FieldsChecker):
-    """A dict with the keys of a TypedDict, and values that fit them."""
+    """A dict with the keys of a TypedDict, and values that fit them; other keys do not arrive."""
 
     __slots__ = ()
 
     def accept(self, value: object) -> object:
         """The dict, or a new one if a value was converted."""
         if not isinstance(value, dict):
-            raise unexpected(self.cls, value)
+            raise Mismatch(f"Expected a dict but got {type(value)}")
         required: frozenset[str] = self.cls.__required_keys__  # type: ignore[attr-defined]  # every TypedDict has them
         missing = sorted(required - value.keys())
-        unknown = [key for key in value if key not in self.fields] if self.fields else []
-        if missing or unknown:
-            raise Mismatch(_wrong_keys(self.cls, missing, unknown))
-        taken = {key: self._accept_field(key, item, f"[{key!r}]") for key, item in value.items()}
-        return value if all(taken[key] is value[key] for key in value) else taken
+        if missing:
+            raise Mismatch(f"The keys do not fit {self.cls}: missing {', '.join(map(repr, missing))}")
+        known = self.fields or value
+        taken = {key: self._accept_field(key, item, f"[{key!r}]") for key, item in value.items() if key in known}
+        return value if len(taken) == len(value) and all(taken[key] is value[key] for key in value) else taken
 
 
 class DataclassChecker(_FieldsChecker):
@@ -86,36 +89,76 @@ class DataclassChecker(_FieldsChecker):
 
     __slots__ = ()
 
-    def __init__(self, cls: type, compile_checker: Compile) -> None:
-        super().__init__(cls, compile_checker, frozenset({cls}))
-
     def accept(self, value: object) -> object:
         """The instance."""
-        if isinstance(value, self.cls) or is_twin(type(value), self.cls):
-            return value
-        if not isinstance(value, dict):
-            raise unexpected(self.cls, value)
+        if type(value) is self.cls:
+            return self._as_declared(value)
         fields = [field for field in dataclasses.fields(cast(Any, self.cls)) if field.init]
-        needed = {field.name for field in fields if _is_required(field)}
-        missing = sorted(needed - value.keys())
-        unknown = [key for key in value if key not in {field.name for field in fields}]
-        if missing or unknown:
-            raise Mismatch(_wrong_keys(self.cls, missing, unknown))
-        taken = {name: self._accept_field(name, item, f"[{name!r}]") for name, item in value.items()}
+        if isinstance(value, dict):
+            self._check_keys(value, fields)
+            taken = {name: self._accept_field(name, item, f"[{name!r}]") for name, item in value.items()}
+        elif isinstance(value, self.cls) or is_twin(type(value), self.cls):
+            found = {field.name: getattr(value, field.name) for field in fields if hasattr(value, field.name)}
+            taken = {name: self._accept_set_field(name, item) for name, item in found.items()}
+        else:
+            raise unexpected(self.cls, value)
         return _made(self.cls, lambda: self.cls(**taken), value)
+
+    def fit(self, values: Collection[object]) -> bool:
+        """Whether all are instances whose fields are as declared."""
+        if not {self.cls}.issuperset(map(type, values)):
+            return False
+        try:
+            return all(self._as_declared(value) is value for value in values)
+        except Mismatch:
+            return False
+
+    def _as_declared(self, value: object) -> object:
+        """The instance, or a copy of it whose fields have the declared types."""
+        changed = {}
+        for field in dataclasses.fields(cast(Any, self.cls)):
+            item = getattr(value, field.name, None)
+            taken = self._accept_set_field(field.name, item)
+            if taken is not item:
+                changed[field.name] = taken
+        if not changed:
+            return value
+        other = copy.copy(value)
+        for name, taken in changed.items():
+            object.__setattr__(other, name, taken)  # a frozen one, too
+        return other
+
+    def _accept_set_field(self, name: str, value: object) -> object:
+        # `x: int = None` is common, and None says that nothing was set.
+        return None if value is None else self._accept_field(name, value, f".{name}")
+
+    def _check_keys(self, value: Mapping[object, object], fields: list[dataclasses.Field[Any]]) -> None:
+        names = {field.name for field in fields}
+        missing = sorted({field.name for field in fields if _is_required(field)} - value.keys())
+        unknown = [key for key in value if key not in names]
+        if missing:
+            raise Mismatch(f"The original fields are missing the following keys from the dataclass fields: {missing} of {self.cls}")
+        if unknown:
+            words = "The original fields have the following extra keys that are not in dataclass fields"
+            raise Mismatch(f"{words}: {shortened(unknown)} of {self.cls}")
 
 
 class ModelChecker(InstanceChecker):
-    """An instance of a pydantic model, or a dict that the model validates."""
+    """An instance of a pydantic model, or what the model validates: a dict, or an instance of another model."""
 
     __slots__ = ()
 
     def accept(self, value: object) -> object:
         """The instance."""
-        if not isinstance(value, dict) or isinstance(value, self.cls):
-            return super().accept(value)
+        if type(value) is self.cls:
+            return value
+        given: Any = value
+        if not isinstance(value, dict):
+            if not hasattr(value, "model_dump"):
+                return super().accept(value)
+            given = given.model_dump()
         validate = cast(Any, self.cls).model_validate
-        return _made(self.cls, lambda: validate(value), value)
+        return _made(self.cls, lambda: validate(given), value)
 
 
 def _made(cls: type, make: Callable[[], object], value: object) -> object:
@@ -127,8 +170,3 @@ def _made(cls: type, make: Callable[[], object], value: object) -> object:
 
 def _is_required(field: dataclasses.Field[object]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _wrong_keys(cls: type, missing: list[str], unknown: list[object]) -> str:
-    problems = [f"{what} {', '.join(map(shortened, keys))}" for what, keys in (("missing", missing), ("unknown", unknown)) if keys]
-    return f"The keys do not fit {cls}: {'; '.join(problems)}"

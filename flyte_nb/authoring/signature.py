@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Self
 
-from flyte_nb.authoring.checkers import Checker, Mismatch, shortened
+from flyte_nb.authoring.checkers import Checker
 from flyte_nb.authoring.checking import compile_checker
+from flyte_nb.authoring.misfits import Mismatch, shortened
 from flyte_nb.authoring.outputs import UNANNOTATED, Outputs
 
 _log = logging.getLogger("flyte_nb")
@@ -155,10 +156,6 @@ class Signature:
             error.add_note(f"In a call of task '{self.task_name}'.")
             raise
 
-    def unspecified(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> list[str]:
-        """The parameters that these arguments leave open; defaults count as open, as in Flyte's `map`."""
-        return [name for name in self._names[len(args) :] if name not in kwargs]
-
     def check_output(self, value: object) -> object:
         """What the caller gets for what the function returned.
 
@@ -213,8 +210,6 @@ class _Default:
 
     def __init__(self, parameter: Parameter, checker: Checker) -> None:
         value: Any = parameter.default
-        if type(value) is int and float in checker.exact and int not in checker.exact:
-            value = float(value)  # `rate: float = 1` is common, and plainly meant
         self.value = value
         self.fits = parameter.has_default and (value is None or _fits(checker, value))
         self.is_constant = self.fits and _is_constant(value)

@@ -22,7 +22,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, NoneType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NewType
 
 import cloudpickle
 
@@ -155,10 +155,27 @@ def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> C
     return functools.lru_cache(maxsize, typed)(function)
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it ships no types
-    """cloudpickle's, which knows functions under `functools.cache` too."""
+def _reduce_new_type(made: Any) -> str | tuple[Any, ...]:  # noqa: ANN401 - a NewType is no type to mypy
+    """A `NewType` of the notebook's by value; by itself it says to look it up in a module, which workers do not have."""
+    name, module = str(made.__qualname__), sys.modules.get(made.__module__)
+    if module is not None and made.__module__ != "__main__" and is_installed(module):
+        return name
+    return _new_type, (name, made.__module__, made.__supertype__)
 
-    dispatch_table = cloudpickle.Pickler.dispatch_table.new_child({functools._lru_cache_wrapper: _reduce_cached})  # noqa: SLF001 - its type
+
+def _new_type(name: str, module: str, supertype: object) -> object:
+    make: Any = NewType
+    made = make(name, supertype)
+    made.__module__ = module
+    return made
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it ships no types
+    """cloudpickle's, which knows functions under `functools.cache` and new types too."""
+
+    dispatch_table = cloudpickle.Pickler.dispatch_table.new_child(
+        {functools._lru_cache_wrapper: _reduce_cached, NewType: _reduce_new_type}  # noqa: SLF001 - its type
+    )
 
 
 def size_bytes(item: Item) -> int:

@@ -23,6 +23,8 @@ _ASYNCIO = str(Path(asyncio.__file__).resolve().parent)
 #: Longest traceback text that is kept, and largest pickled exception.
 TRACEBACK_LIMIT, PICKLE_LIMIT = 20_000, 1_000_000
 
+_CODED = (errors.RuntimeUserError, errors.RuntimeSystemError, errors.RuntimeUnknownError)
+
 
 class StopAction(BaseException):
     """Thrown into a sync body that is to stop. Not an `Exception`, so that `except Exception` does not swallow it."""
@@ -45,7 +47,7 @@ def failure_of(error: BaseException, worker: str) -> Failure:
 def _failure_of(error: BaseException, worker: str) -> Failure:
     kind: FailureKind = "user"
     code = type(error).__name__
-    if isinstance(error, errors.BaseRuntimeError):
+    if isinstance(error, _CODED):  # Flyte's rule: of any other class the name is the code
         code = str(error.code)
         kind = "system" if error.kind == "system" else "user"
     return Failure(

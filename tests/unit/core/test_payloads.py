@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NewType
 
 import cloudpickle
 import pytest
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from flyte_nb.core import payloads
 from flyte_nb.core.payloads import Blob, StoredBlob, pack, size_bytes, unpack
 
+UserId = NewType("UserId", int)
 SCALARS = (None, True, 3, 2.5, "text", b"bytes")
 
 
@@ -53,6 +55,15 @@ def test_other_values_come_back_as_equal_copies(value: object) -> None:
     assert isinstance(item, Blob)
     assert (first, type(first)) == (value, type(value))
     assert first is not second
+
+
+def test_a_new_type_of_the_users_travels_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was made in a notebook is nowhere to be found on a worker; one that is installed there is the same one."""
+    there: Any = pickle.loads(payloads.dumps(UserId))
+    monkeypatch.setattr(payloads, "is_installed", lambda _module: True)
+
+    assert (there is UserId, there.__name__, there.__module__, there.__supertype__) == (False, "UserId", __name__, int)
+    assert pickle.loads(payloads.dumps(UserId)) is UserId
 
 
 def test_a_value_changed_after_the_call_is_not_changed_for_the_callee() -> None:
