@@ -20,17 +20,17 @@ from dataclasses import replace
 from typing import Any
 
 import psutil
-from distributed import Client, WorkerPlugin
+from distributed import Client, SpecCluster, WorkerPlugin
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
-from flyte_nb.engine import existing
+from flyte_nb.engine import existing, nursery
 from flyte_nb.engine.backend import ClusterFacts, Listener, WorkerFacts
 from flyte_nb.engine.cluster import ClusterSize, most_workers
 from flyte_nb.engine.commands import Command, EndProcess, SendChunk, WantSlots
 from flyte_nb.engine.connecting import address_of, connect, dashboard_link, has_dashboard, own_hosts
 from flyte_nb.engine.deaths import Deaths
-from flyte_nb.engine.embedded import EmbeddedCluster
+from flyte_nb.engine.embedded import EmbeddedCluster, let_go
 from flyte_nb.engine.files import make_folder, remove_folder
 from flyte_nb.engine.hello import Hello, LinkAddress, LinkTls, host_id
 from flyte_nb.engine.leases import Leases
@@ -123,6 +123,8 @@ class DaskBackend:
             embedded = self._embedded
             self._deaths = Deaths(embedded.exit_code, sees_codes=True, tell=self._dead, forget=embedded.forget)
             client = await embedded.start()
+            if socket_folder := nursery.folder():
+                self._reaper.add_path(socket_folder)
             self._has_dashboard = has_dashboard(embedded.scheduler)
             return client
         self._deaths = Deaths(lambda _pid: None, sees_codes=False, tell=self._dead)
@@ -209,12 +211,15 @@ class DaskBackend:
 
     async def scale(self, workers: int, leaving: Collection[str] = ()) -> None:
         """See `Backend`."""
+        names = {self._hellos[agent].name for agent in leaving if agent in self._hellos}
         if self._embedded is not None:
-            await self._embedded.scale(workers, {self._hellos[agent].name for agent in leaving if agent in self._hellos})
+            await self._embedded.scale(workers, names)
             return
         cluster = self._given.cluster if isinstance(self._given, Client) else self._given
         if not isinstance(cluster, Cluster):
             raise TypeError("This cluster is known by its address only: change its size where it was started.")
+        if isinstance(cluster, SpecCluster):
+            let_go(cluster, workers, names)
         scale: Callable[[int], Awaitable[None] | None] = cluster.scale
         await _done(scale(workers))
 

@@ -50,7 +50,7 @@ class EmbeddedCluster:
         """Start it; returns a client of it."""
         hush_thread()
         nursery.enter(self)
-        with dask.config.set(CONFIG):
+        with dask.config.set({**CONFIG, "temporary-directory": self._folder or None}):  # of the scheduler
             self._cluster = await start_embedded(self._size, self._security, folder=self._folder, asynchronous=True)
             client: Client = await Client(self._cluster, asynchronous=True, set_as_default=False)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
@@ -133,9 +133,7 @@ class EmbeddedCluster:
             return
         limit = memory_limit_of(self._size, max(workers, most_workers(self._size)))
         cluster.new_spec["options"]["memory_limit"] = limit  # of those that come; the others keep theirs
-        for name in [name for name in cluster.worker_spec if str(name) in leaving]:
-            if len(cluster.worker_spec) > workers:
-                del cluster.worker_spec[name]
+        let_go(cluster, workers, leaving)
         scaling = cluster.scale(workers)
         if scaling is not None:
             await scaling
@@ -155,3 +153,10 @@ class EmbeddedCluster:
             if closing is not None:
                 await closing
         await asyncio.to_thread(nursery.leave, self)
+
+
+def let_go(cluster: SpecCluster, workers: int, leaving: Collection[str]) -> None:
+    """Take the workers named out of a cluster's plan, until so many are left; `scale` would take the last ones."""
+    for name in [name for name in cluster.worker_spec if str(name) in leaving]:
+        if len(cluster.worker_spec) > workers:
+            del cluster.worker_spec[name]

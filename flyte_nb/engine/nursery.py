@@ -72,6 +72,12 @@ def pid() -> int | None:
     return found
 
 
+def folder() -> str:
+    """Where the server's socket is, which it does not remove if it is killed; "" if there is none, or it is no file."""
+    address = _server()._forkserver_address  # noqa: SLF001 - as below
+    return str(Path(address).parent) if isinstance(address, str) and address.startswith("/") else ""
+
+
 def _server() -> Any:  # noqa: ANN401 - the standard library has no public way to ask for what is read here
     return forkserver._forkserver  # noqa: SLF001 - the one of this process
 

@@ -14,18 +14,20 @@ import subprocess
 from contextlib import suppress
 
 _SHELL = "/bin/sh"
-#: Reads `add GROUP`, `drop GROUP` and `done`, a line each. Without `done` the writer was killed.
+#: Reads `add GROUP`, `drop GROUP`, `path PATH` and `done`, a line each. Without `done` the writer was killed.
+#: (No `--` before a group: dash takes that for a number.)
 _SCRIPT = """
 groups=""
 while read -r word group; do
   case $word in
     add) groups="$groups $group" ;;
     drop) kept=""; for each in $groups; do [ "$each" = "$group" ] || kept="$kept $each"; done; groups=$kept ;;
+    path) set -- "$@" "$group" ;;
     done) exit 0 ;;
   esac
 done
-for each in $groups; do kill -9 -- "-$each"; done
-[ -z "$1" ] || rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }
+for each in $groups; do kill -9 "-$each"; done
+for each in "$@"; do [ -z "$each" ] || rm -rf -- "$each" || { sleep 1; rm -rf -- "$each"; }; done
 """
 
 
@@ -55,6 +57,11 @@ class Reaper:
     def drop(self, group: int) -> None:
         """A process group that has ended."""
         self._write(f"drop {group}\n")
+
+    def add_path(self, path: str) -> None:
+        """A folder more to remove."""
+        if "\n" not in path:
+            self._write(f"path {path}\n")
 
     def _write(self, line: str) -> None:
         if self._shell is not None and self._shell.stdin is not None:
