@@ -38,6 +38,8 @@ LEAST_MEMORY_BYTES = 256 * 2**20
 #: What the embedded cluster's scheduler is started with, and nothing outside of it: a worker that dies is ours to handle.
 CONFIG = {
     "distributed.scheduler.allowed-failures": 0,
+    # Its scheduler would end a worker whose compiled code keeps the interpreter's lock for five minutes: we see a process end.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.admin.system-monitor.interval": "2s",
     "distributed.scheduler.http.routes": [
         "distributed.http.scheduler.prometheus",

@@ -2,7 +2,9 @@
 
 A worker connects to the kernel and proves with a token that it was told to; nothing is unpickled before that. What is
 sent in one turn of the loop goes out as one pickled list: at 100,000 small actions a second it is the number of frames
-that costs. The end of the connection is the end of the worker: it is told within milliseconds.
+that costs. The end of the connection is the end of the worker: it is told within milliseconds. A machine that falls silent
+(power, network) ends no connection by itself, so the system asks for a sign of life: it is given up on after half a minute,
+or five if something is on its way to it. A process that is busy is none of that: the system answers for it.
 
 Must not know: Dask, or what messages mean (the first one, a `Hello`, excepted).
 """
@@ -13,10 +15,12 @@ import asyncio
 import hmac
 import logging
 import pickle
+import socket
 import ssl
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -26,6 +30,18 @@ _HEADER = struct.Struct(">Q")
 #: A frame above this is refused: no message of ours is that large, so the peer is not one of ours.
 MAX_FRAME_BYTES = 8 * 2**30
 TOKEN_BYTES = 32
+#: After so many seconds of silence a machine is asked for a sign of life, this often, so many times.
+SILENT_SECONDS, ASK_SECONDS, ASKS = 10, 5, 4
+#: How long what was sent may lie there. Long, for a process whose compiled code keeps the interpreter's lock reads nothing.
+UNTAKEN_SECONDS = 300
+#: The same by the system's names; what a system does not have is left out.
+_SIGNS_OF_LIFE = {
+    "TCP_KEEPIDLE": SILENT_SECONDS,
+    "TCP_KEEPALIVE": SILENT_SECONDS,
+    "TCP_KEEPINTVL": ASK_SECONDS,
+    "TCP_KEEPCNT": ASKS,
+    "TCP_USER_TIMEOUT": UNTAKEN_SECONDS * 1_000,
+}
 
 Messages = Sequence[Any]
 logger = logging.getLogger("flyte_nb")
@@ -46,6 +62,7 @@ class _Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a stream connection has a Transport
         transport.set_write_buffer_limits(high=2**26)  # type: ignore[attr-defined]  # the same
+        _ask_for_life(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -109,6 +126,15 @@ class _Wire(asyncio.Protocol):
         """Hang up."""
         if self._transport is not None:
             self._transport.close()
+
+
+def _ask_for_life(connection: socket.socket) -> None:
+    """See that the system notices when the other machine is gone."""
+    with suppress(OSError):  # a connection that has ended in this very moment
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _SIGNS_OF_LIFE.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class _Gate(_Wire):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import flyte_nb as flyte
+from flyte_nb.engine.dask_backend import DaskBackend
 from flyte_nb.engine.records import AgentRecord
 from flyte_nb.workspace import Workspace
 from tests.fakes.spaces import Spaces, current, finished, output, phases, wait_until
@@ -187,3 +189,20 @@ def test_an_action_that_kills_its_worker_is_found_and_the_others_succeed(
 
     assert run.outputs()[0] == [0, 1, 2, "WorkerLostError", 4, 5, 6, 7]
     assert run.state.failures[4].kind == "system"
+
+
+def test_compiled_code_that_keeps_the_interpreters_lock_is_not_taken_for_a_dead_worker(space: Workspace) -> None:
+    """Nothing of its worker answers meanwhile, for as long as it takes: only the end of a process is its end."""
+
+    @env.task
+    def hold(seconds: int) -> int:
+        ctypes.PyDLL(None).sleep(seconds)  # type: ignore[no-untyped-call, unused-ignore]  # unlike `CDLL`, this keeps the lock
+        return seconds
+
+    run = finished(flyte.run(hold, 3))
+
+    assert (run.outputs()[0], list(run.state.attempts)) == (3, [1])
+    backend = space.runner.backend
+    assert isinstance(backend, DaskBackend)
+    assert backend._embedded is not None
+    assert backend._embedded.scheduler.worker_ttl is None

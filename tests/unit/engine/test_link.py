@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from flyte_nb.engine.hello import Hello, host_id
-from flyte_nb.engine.link import LinkClient, LinkServer
+from flyte_nb.engine.link import _SIGNS_OF_LIFE, LinkClient, LinkServer
 
 TOKEN = b"t" * 32
 HELLO = Hello("w1", "worker", 1, 1, "host", 0)
@@ -153,6 +154,23 @@ def test_a_worker_that_connects_again_is_not_lost_with_its_first_connection() ->
         assert [what for what, _detail in bench.heard] == ["hello", "w1", "hello", "w1"]
         second.close()
         await bench.until(lambda: bench.heard[-1][0] == "w1 closed")
+
+    with_server(test)
+
+
+def test_a_machine_that_falls_silent_is_noticed_at_both_ends() -> None:
+    """The system asks for a sign of life, and gives up after half a minute: no run waits for ever for a machine without power."""
+
+    async def test(bench: Bench) -> None:
+        client, _heard = await bench.client()
+        await bench.until(lambda: len(bench.heard) > 0)
+        ends = [client._wire, bench.server._ends["w1"].wire]
+        sockets = [wire._transport.get_extra_info("socket") for wire in ends if wire is not None and wire._transport is not None]
+
+        assert [each.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) for each in sockets] == [1, 1]
+        for name in {"TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"} & set(dir(socket)):
+            found = [each.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for each in sockets]
+            assert found == [_SIGNS_OF_LIFE[name]] * 2
 
     with_server(test)
 
