@@ -94,8 +94,16 @@ def _stop() -> None:
         Path(address).unlink()
     until = time.monotonic() + _STOP_SECONDS
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < until:
+        while os.waitpid(pid, os.WNOHANG)[0] == 0:
+            if time.monotonic() > until:  # it still imports: it ends when it has
+                threading.Thread(target=_reap, args=(pid,), name="flyte_nb-nursery", daemon=True).start()
+                return
             time.sleep(_LOOK_SECONDS)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -128,8 +129,9 @@ class Killer:
         while self.struck < STRIKES and not self._over.wait(self._chance.uniform(*PAUSE_SECONDS)):
             pids = sorted(worker_pids())
             if pids:
-                os.kill(self._chance.choice(pids), signal.SIGKILL)
-                self.struck += 1
+                with suppress(ProcessLookupError):  # it has just died, and nobody was told yet
+                    os.kill(self._chance.choice(pids), signal.SIGKILL)
+                    self.struck += 1
 
     def __enter__(self) -> Self:
         self._thread.start()
