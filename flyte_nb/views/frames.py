@@ -212,7 +212,7 @@ def _names_of(state: RunState, rows: range) -> list[str]:
 
 # ------------------------------------------------------------------ columns
 def _take(words: Sequence[str], ids: Numbers) -> Objects:
-    return np.array(words, object)[ids]
+    return np.array([encodable(word) for word in words], object)[ids]
 
 
 def _sparse(texts: dict[int, str], count: int) -> Any:

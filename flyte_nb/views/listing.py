@@ -13,7 +13,7 @@ from typing import Any
 from flyte_nb.core.index import RunEntry
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.views.markup import cell, escape, table
-from flyte_nb.views.wording import GLYPHS, count, duration, one_line, phase_word, size
+from flyte_nb.views.wording import GLYPHS, clean, count, duration, one_line, phase_word, size
 
 _WIDEST = 80
 
@@ -51,7 +51,7 @@ class Listing:
         ]
         widths = [max(len(row[position]) for row in grid) for position in range(len(self.head))]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in grid]
-        return "\n".join([one_line(self.title, 200), *(lines if self.rows else ()), *([self.note] if self.note else ())])
+        return "\n".join([one_line(self.title, 200), *(lines if self.rows else ()), *([clean(self.note)] if self.note else ())])
 
 
 def _text(value: object) -> str:

@@ -25,6 +25,7 @@ from flyte_nb.views.columns import Numbers, ReadRun, lookup
 from flyte_nb.views.fields import Field
 from flyte_nb.views.spread import MAX_SPREAD, fields_of
 from flyte_nb.views.values import Unreadable, known_value
+from flyte_nb.views.wording import encodable
 
 #: Outputs that are read at a time, so long before an answer, and the rest that the thread takes after a slice.
 SLICE, AT_ONCE_SECONDS, REST_FACTOR, TELL_SECONDS = 1_024, 0.08, 1.0, 0.5
@@ -32,11 +33,11 @@ _HAS_OUTPUT = lookup(frozenset({CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RE
 
 
 def parts_of(value: Any, task: TaskFacts) -> Mapping[str, Any]:
-    """An output by field; of one without fields, itself under the empty name."""
+    """An output by field (names that can be sent); of one without fields, itself under the empty name."""
     if isinstance(value, tuple) and not hasattr(value, "_fields") and len(task.outputs) > 1 and len(value) == len(task.outputs):
         return dict(zip(task.outputs, value, strict=True))
     fields = None if isinstance(value, Unreadable) else fields_of(value)
-    return {"": value} if fields is None or len(fields) > MAX_SPREAD else fields
+    return {"": value} if fields is None or len(fields) > MAX_SPREAD else {encodable(name): part for name, part in fields.items()}
 
 
 def value_of(item: Item) -> Any:

@@ -173,7 +173,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 #: Control characters but tab and line feed, surrogates, and the marks that steer the direction of text.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 #: Orders to a terminal: those with a final letter, those that end with a bell or a terminator, and short ones.
 _TERMINAL_ORDER = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\^_])")
 #: One that has only begun to arrive.
