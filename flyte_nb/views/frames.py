@@ -230,11 +230,11 @@ def _typed(values: Any, index: pd.RangeIndex) -> pd.Series[Any]:
     """A column with the type of its values, where they have one in common."""
     import pandas as pd  # noqa: PLC0415 - see above
 
-    column: pd.Series[Any] = pd.Series(values, index=index)
     try:
+        column: pd.Series[Any] = pd.Series(values, index=index)
         return column.infer_objects()
     except UnicodeEncodeError:  # text that is no Unicode stays as it is
-        return column
+        return pd.Series(values, index=index, dtype=object)
 
 
 def _objects(values: Sequence[Any]) -> Objects:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from flyte_nb.core.events import LogWritten, ReportWritten, TaskFacts
+from flyte_nb.core.index import RunEntry
+from flyte_nb.core.phases import ActionPhase
 from flyte_nb.views.listing import Listing, runs_listing
 from flyte_nb.views.live import bundle_of
 from flyte_nb.views.liveframe import LiveTable
@@ -62,7 +64,9 @@ def test_a_saved_notebook_is_inert(text: str) -> None:
     bundles += [bundle_of(run), LiveTable(run, "results").bundle()]
     listing = Listing(text, (text, "n"), [(text, 1)], text)
     bundles.append({"text/html": listing._repr_html_(), "text/plain": repr(listing)})
-    bundles.append({"text/html": runs_listing([run.summary()])._repr_html_(), "text/plain": repr(runs_listing([run.summary()]))})
+    entry = RunEntry(text, text, ActionPhase.FAILED, {ActionPhase.FAILED: 1}, 1.0, None, text, ((text, text),))
+    runs = runs_listing([entry], 2.0)
+    bundles.append({"text/html": runs._repr_html_(), "text/plain": repr(runs)})
     for bundle in bundles:
         assert_plain(text_of(bundle["text/html"]))
         assert_plain(bundle["text/plain"])
