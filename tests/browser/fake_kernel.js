@@ -6,16 +6,20 @@
 
 const LOOKS = ["succeeded", "succeeded", "succeeded", "cached", "recovered", "succeeded"];
 
+/** Fields whose words are ours. */
+const KEPT = new Set(["kind", "view", "look", "phase", "key", "type", "columns", "fault"]);
+
 export class FakeKernel {
-  /** @param {{total?: number, ended?: number, failed?: number, over?: boolean, groups?: number, delay?: number, name?: string}} [options] */
-  constructor({ total = 50_000, ended = 33_623, failed = 25, over = false, groups = 7, delay = 5, name = "rfe_sweep" } = {}) {
-    Object.assign(this, { total, ended, failed, over, groups, delay, name });
+  /** @param {{total?: number, ended?: number, failed?: number, over?: boolean, groups?: number, delay?: number, name?: string, hostile?: string}} [options] hostile: a text for every field that a user can write */
+  constructor({ total = 50_000, ended = 33_623, failed = 25, over = false, groups = 7, delay = 5, name = "rfe_sweep", hostile = "" } = {}) {
+    Object.assign(this, { hostile, total, ended, failed, over, groups, delay, name });
     this.calls = new Map();
     this.requests = [];
     this.number = 0;
     this.version = 1;
     this.busy = false;
     this.traits = { fixed: { protocol: 1, run: "r7k2m9xq4", task: name, started_at: Date.now() / 1000 - 1338 }, head: this.head(), causes: this.causes(), first: { rows: null, groups: null } };
+    this.traits = this.soiled(this.traits);
   }
 
   counts() {
@@ -65,7 +69,16 @@ export class FakeKernel {
   }
 
   tell(answer) {
-    for (const call of this.calls.get("msg:custom") ?? []) call(structuredClone(answer));
+    for (const call of this.calls.get("msg:custom") ?? []) call(this.soiled(structuredClone(answer)));
+  }
+
+  /** The same with a hostile text in every field that a user can write. */
+  soiled(value, name = "") {
+    if (!this.hostile) return value;
+    if (typeof value === "string") return KEPT.has(name) ? value : this.hostile;
+    if (Array.isArray(value)) return value.map((one) => this.soiled(one, name));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, this.soiled(one, key)]));
+    return value;
   }
 
   set(name, value) {
@@ -143,7 +156,7 @@ export class FakeKernel {
       { file: "sklearn/utils/validation.py", function: "_assert_all_finite", line: 169, own: false, lines: [[169, "raise ValueError(msg_err)"]] },
     ];
     return {
-      kind: "detail", version: this.version, row, action: "6c1m8wq2zzr0", task: "train", look: bad ? "failed" : "succeeded", words: bad ? "failed on try 3 of 3" : "succeeded", path: [this.name, "iteration-6", "train"], worker: "worker-3",
+      kind: "detail", version: this.version, row, action: `6c1m8wq2z${row}`, task: "train", look: bad ? "failed" : "succeeded", words: bad ? "failed on try 3 of 3" : "succeeded", path: [this.name, "iteration-6", "train"], worker: "worker-3",
       called_at: 1, queued_seconds: 0.3, seconds: 1.84, cpu_seconds: 1.71, memory_bytes: 612 * 2 ** 20,
       error: bad ? { fault: "user", code: "ValueError", message: "Input y contains NaN.", traceback: "Traceback ...\nValueError: Input y contains NaN.", frames } : null,
       inputs: [{ name: "trees", type: "int", text: "400", more: false }, { name: "depth", type: "int", text: "8", more: false }, { name: "lr", type: "float", text: "0.05", more: false }, { name: "features", type: "list", text: `[${Array.from({ length: 84 }, (_, index) => `'feature_${index}'`).join(", ")}]`, more: false }],

@@ -976,6 +976,7 @@ class Table {
     this.list.node.addEventListener("pointerleave", () => this.hold(false));
     this.pointed = false;
     this.released = false;
+    this.wanted = -1;
   }
 
   /** The order stands still while somebody points at a row, reads on, or looks at an action. */
@@ -1019,6 +1020,7 @@ class Table {
   /** @param {RowsAnswer} page */
   take(page) {
     this.page = page;
+    if (this.wanted >= 0 && this.row(this.wanted)) this.open(this.wanted);
     if (page.total && this.asked && this.asked.offset + this.asked.count > page.total) this.asked = { offset: page.offset, count: page.length };
   }
 
@@ -1140,9 +1142,10 @@ class Table {
     cell.title = texts.filter(Boolean).join(" ");
   }
 
-  /** @param {number} position */
+  /** A row that has not come yet is opened when it does. @param {number} position */
   open(position) {
     const row = this.row(position);
+    this.wanted = row ? -1 : position;
     if (row) this.view.detail.open(row.row);
   }
 
