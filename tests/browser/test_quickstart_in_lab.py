@@ -51,7 +51,7 @@ def test_the_quickstart_runs_and_its_views_live_and_tell_the_end(server: Server,
     expect(view.locator(".h1 .ph")).to_have_text("Running", timeout=RUN_MS)
     expect(view.locator(".pct")).to_have_text(re.compile(r"^[1-9]\d* of \d+$"), timeout=RUN_MS)
     seen = ended(view)
-    expect(view.get_by_role("button", name="Abort")).to_be_visible()
+    expect(view.get_by_role("button", name="Abort", exact=True)).to_be_visible()
     lab.screenshot("quickstart-running-light")
     expect(view.locator(".pct")).not_to_have_text(re.compile(rf"^{seen} of"), timeout=RUN_MS)
     lab.wait_commands(timeout_ms=RUN_MS)
@@ -60,7 +60,7 @@ def test_the_quickstart_runs_and_its_views_live_and_tell_the_end(server: Server,
     expect(view.locator(".pct")).to_have_text("464 of 464")
     expect(view.locator(".chip:visible")).to_have_text(["464 succeeded"])
     expect(view.locator(".groups")).to_contain_text("30 features")
-    expect(view.get_by_role("button", name="Abort")).to_be_hidden()
+    expect(view.get_by_role("button", name="Abort", exact=True)).to_be_hidden()
     assert 0 < seen < 464
     assert "✓ 464 succeeded" in lab.text(position["run"])
     assert lab.text(position["wait"]).startswith("464 actions; the last five features: ")

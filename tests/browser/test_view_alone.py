@@ -49,7 +49,7 @@ def test_it_shows_what_goes_on_in_both_themes(opened: ViewPage, dark: bool) -> N
         "33,623 of 50,000 actions ended, 27,995 succeeded, "
         "4,202 cached, 1,401 recovered, 19 failed, 6 timed out, 32 running, 16,345 queued",
     )
-    expect(opened.view.get_by_role("button", name="Abort")).to_be_enabled()
+    expect(opened.view.get_by_role("button", name="Abort", exact=True)).to_be_enabled()
     opened.screenshot(f"view-running-{look}")
     opened.rows.nth(1).click()
     expect(opened.view.locator(".etitle")).to_have_text("ValueError: Input y contains NaN.")
@@ -58,7 +58,7 @@ def test_it_shows_what_goes_on_in_both_themes(opened: ViewPage, dark: bool) -> N
     opened.kernel("kernel.finish()")
     expect(opened.view.locator(".h1 .ph")).to_have_text("Succeeded, but 25 actions failed")
     expect(opened.view.get_by_role("button", name="Re-run failed")).to_be_enabled()
-    expect(opened.view.get_by_role("button", name="Abort")).to_be_hidden()
+    expect(opened.view.get_by_role("button", name="Abort", exact=True)).to_be_hidden()
     opened.screenshot(f"view-failed-{look}")
 
 
@@ -241,7 +241,7 @@ def test_a_kernel_that_does_not_listen_is_told_from_one_that_is_gone(opened: Vie
     opened.open({})
     opened.wait_rows()
     opened.kernel("kernel.busy = true")
-    opened.view.get_by_role("button", name="Abort").click()
+    opened.view.get_by_role("button", name="Abort", exact=True).click()
     expect(opened.view.locator(".danger").first).to_have_text("Abort sent, waits for the cell")
     expect(opened.view.locator(".danger").first).to_be_disabled()
     expect(opened.view.locator(".foot")).to_contain_text("last seen", timeout=9_000)

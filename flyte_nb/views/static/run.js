@@ -175,11 +175,10 @@ export function scrollScale(total, viewport) {
  * @param {number} first @param {number} seen @param {number} total @param {{offset: number, count: number}|null} held
  */
 export function windowAround(first, seen, total, held) {
-  const want = Math.min(MAX_ROWS, seen + 16, Math.max(1, total));
   const end = Math.min(first + seen, total);
-  if (held && first >= held.offset && end <= held.offset + held.count && held.count >= Math.min(want, total)) return held;
-  const offset = Math.max(0, Math.min(first - Math.floor((want - seen) / 2), total - want));
-  return { offset, count: want };
+  if (held && first >= held.offset && end <= held.offset + held.count) return held;
+  const count = Math.min(MAX_ROWS, seen + 16);
+  return { offset: Math.max(0, Math.min(first - Math.floor((count - seen) / 2), total - count)), count };
 }
 
 // ---------------------------------------------------------------------------------------------------- the kernel
@@ -495,7 +494,7 @@ class LongList {
 
   /** @param {number} total */
   resize(total) {
-    const viewport = this.node.clientHeight;
+    const viewport = this.node.clientHeight || this.viewport; // none while the page hides it
     if (total === this.total && viewport === this.viewport) return;
     this.total = total;
     this.viewport = viewport;
@@ -800,7 +799,7 @@ class Groups {
 
   /** The query's part of it. */
   needs() {
-    if (!this.list.viewport) return;
+    if (!this.list.viewport || !this.view.visible) return;
     const wanted = windowAround(this.list.first, this.list.seen, this.page?.total ?? MAX_ROWS, this.asked);
     const key = JSON.stringify([wanted, [...this.open], this.sort]);
     if (this.asked && this.key === key) return;
@@ -836,6 +835,7 @@ class Groups {
     setText(this.summary, `${count(groups)}${bad ? `, ${count(bad)} with failures` : ""}`);
     this.list.resize(total);
     this.list.draw();
+    this.needs();
   }
 
   /** @param {number} position @returns {GroupRow|undefined} */
@@ -998,7 +998,7 @@ class Table {
   }
 
   needs() {
-    if (!this.list.viewport) return;
+    if (!this.list.viewport || !this.view.visible) return;
     const wanted = windowAround(this.list.first, this.list.seen, this.page?.total ?? MAX_ROWS, this.asked);
     const over = this.view.head?.over ?? true;
     const query = { ...this.view.query, ...(this.held && !over ? { hold: true } : {}) };
@@ -1021,7 +1021,6 @@ class Table {
   take(page) {
     this.page = page;
     if (this.wanted >= 0 && this.row(this.wanted)) this.open(this.wanted);
-    if (page.total && this.asked && this.asked.offset + this.asked.count > page.total) this.asked = { offset: page.offset, count: page.length };
   }
 
   update() {
@@ -1031,7 +1030,7 @@ class Table {
     this.list.resize(page?.total ?? 0);
     this.setEmpty();
     this.list.draw();
-    if (this.list.total && page && (this.list.first < page.offset || this.list.first + this.list.seen > page.offset + page.length)) this.needs();
+    this.needs();
   }
 
   setLayout() {
@@ -1419,6 +1418,8 @@ const KEYS = [
   ["?", "these keys"],
 ];
 let views = 0;
+/** Views that are open: a cell whose output is published again makes a new one, which goes on where the old one was. @type {Set<RunView>} */
+const opened = new Set();
 
 /** One view of one run: what `render` puts under a cell. */
 export class RunView {
@@ -1451,6 +1452,9 @@ export class RunView {
     this.said = { at: -Infinity, quarter: 0, failed: false, over: this.head.over };
     this.link = Object.assign(new Link(model, this.id, (kind, answer) => this.take(kind, answer)), { stuckCommand: () => this.commandAt > 0 && performance.now() - this.commandAt > PATIENCE });
     this.commandAt = 0;
+    this.painted = false;
+    /** @type {{table: LongList, groups: LongList}|null} */
+    this.goTo = null;
     /** @type {any} */
     this.searching = null;
     /** @type {any} */
@@ -1489,7 +1493,37 @@ export class RunView {
       ["change:causes", () => this.draw()],
     ];
     this.timer = setInterval(() => this.tick(), 1000);
+    const former = [...opened].find((view) => view.fixed.run === this.fixed.run && view.visible && !view.section.isConnected);
+    if (former) this.goOn(former);
+    opened.add(this);
     this.listen();
+  }
+
+  /** Take over what a reader had chosen in a view that has just been replaced. @param {RunView} former */
+  goOn(former) {
+    const { query, nodeName, causeText, columns, folded, rerunning } = former;
+    Object.assign(this, { query, nodeName, causeText, columns, folded, rerunning });
+    this.search.value = former.search.value;
+    this.groups.open = former.groups.open;
+    this.groups.sort = former.groups.sort;
+    this.groups.folded = former.groups.folded;
+    this.digest.all = former.digest.all;
+    this.panes.style.cssText = former.panes.style.cssText;
+    if (former.detail.row >= 0) this.detail.open(former.detail.row);
+    this.goTo = { table: former.table.list, groups: former.groups.list };
+    former.visible = false;
+    opened.delete(former);
+  }
+
+  /** Scroll to where the former view was, once there is something to scroll. */
+  arrive() {
+    if (!this.goTo || !this.table.page || !this.groups.page || !this.table.list.viewport) return;
+    const { table, groups } = this.goTo;
+    this.goTo = null;
+    this.table.list.active = table.active;
+    this.table.list.scrollTo(table.top);
+    this.groups.list.active = groups.active;
+    this.groups.list.scrollTo(groups.top);
   }
 
   get gone() {
@@ -1539,6 +1573,7 @@ export class RunView {
   }
 
   close() {
+    opened.delete(this);
     for (const [name, call] of this.changes) this.model.off(name, call);
     this.link.close();
     document.removeEventListener("visibilitychange", this.onPage);
@@ -1594,8 +1629,9 @@ export class RunView {
   }
 
   // ---- drawing
+  /** Views that nobody sees are not painted, but for the first time and at the end. */
   draw() {
-    if (!this.visible || this.frame) return;
+    if (this.frame || (!this.visible && this.painted && !this.head.over)) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.paint();
@@ -1604,6 +1640,7 @@ export class RunView {
 
   paint() {
     const head = this.head;
+    this.painted = true;
     this.section.classList.toggle("line1", this.folded);
     this.oneLine.hidden = !this.folded;
     this.whole.hidden = this.folded;
@@ -1613,6 +1650,7 @@ export class RunView {
     setText(this.count, count(head.total));
     this.groups.update();
     this.table.update();
+    this.arrive();
     this.detail.update();
     setText(this.rows, this.table.footText());
     const newer = this.table.held ? (this.table.page?.newer ?? 0) : 0;
