@@ -53,6 +53,36 @@ class with_aio(Generic[S, P, R]):  # noqa: N801 - used as a decorator
         return Dual(functools.partial(self._method, instance))
 
 
+class DualEach(Generic[P, R]):
+    """A bound method that generates, with an async generator in `aio`."""
+
+    def __init__(self, method: Callable[P, R]) -> None:
+        self._method = method
+        functools.update_wrapper(self, method)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Generate."""
+        return self._method(*args, **kwargs)
+
+    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
+        """The same for `async for`."""
+        found: Any = self._method(*args, **kwargs)
+        for item in await asyncio.to_thread(list, found):
+            yield item
+
+
+class each_with_aio(Generic[S, P, R]):  # noqa: N801 - used as a decorator
+    """Give a method that generates an async form."""
+
+    def __init__(self, method: Callable[Concatenate[S, P], R]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+        self.__name__ = method.__name__
+
+    def __get__(self, instance: S, owner: type) -> DualEach[P, R]:
+        return DualEach(functools.partial(self._method, instance))
+
+
 class ClassDual(Generic[P, R]):
     """A class method with an async form in `aio`: an async generator if it is a generator."""
 

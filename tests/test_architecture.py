@@ -20,6 +20,7 @@ MOST_LINES = 500
 BANNED_WORDS = {"util", "helper", "common", "misc", "manager", "base", "data", "info"}
 FLYTE_2S_OWN = {  # names that users know, kept
     "AbortInfo",
+    "PhaseTransitionInfo",
     "BaseRuntimeError",
     "DataFrame",
     "ErrorInfo",

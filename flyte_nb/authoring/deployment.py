@@ -13,11 +13,18 @@ from typing import Any
 logger = logging.getLogger("flyte_nb")
 
 
+#: Flyte's limit.
+_MOST = 255
+
+
 @dataclass(frozen=True)
 class Documentation:
-    """Text about a task for Flyte's console. Kept, without effect."""
+    """Text about a task for Flyte's console, 255 characters of it. Kept, without effect."""
 
-    description: str = ""
+    description: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "description", self.description[:_MOST])
 
 
 @dataclass(frozen=True)

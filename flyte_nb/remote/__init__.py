@@ -1,6 +1,8 @@
 """Decides nothing: `flyte.remote` under its Flyte name: handles of runs and actions."""
 
-from flyte_nb.remote.action import AbortInfo, Action, ErrorInfo
+from flyte_nb.remote.action import Action
+from flyte_nb.remote.condition import Condition
+from flyte_nb.remote.details import AbortInfo, ActionMetadata, ErrorInfo, PhaseTransitionInfo
 from flyte_nb.remote.filters import TimeFilter
 from flyte_nb.remote.home import Home, set_home, the_home
 from flyte_nb.remote.outputs import ActionInputs, ActionOutputs, outputs_of
@@ -14,9 +16,12 @@ __all__ = [
     "Action",
     "ActionDetails",
     "ActionInputs",
+    "ActionMetadata",
     "ActionOutputs",
+    "Condition",
     "ErrorInfo",
     "Home",
+    "PhaseTransitionInfo",
     "Run",
     "RunDetails",
     "TimeFilter",

@@ -6,10 +6,8 @@ Must not know: how actions are executed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
 
 from flyte_nb import errors
 from flyte_nb.authoring.conditions import checked_answer
@@ -19,57 +17,15 @@ from flyte_nb.core.payloads import unpack
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.questions import Answer
 from flyte_nb.core.state import AttemptRecord, RunState
+from flyte_nb.remote.details import Described, last_lines
 from flyte_nb.remote.filters import TimeFilter, phases, selected
-from flyte_nb.remote.home import Home, run_named
+from flyte_nb.remote.home import run_named
 from flyte_nb.remote.outputs import ActionInputs, ActionOutputs, outputs_of
-from flyte_nb.syncify import class_with_aio, with_aio
+from flyte_nb.syncify import class_with_aio, each_with_aio, with_aio
 from flyte_nb.views.reports import ReportDocument
 
-T = TypeVar("T")
 #: watch() and wait() look this often.
 WATCH_SECONDS = 0.1
-
-
-class Owner(Protocol):
-    """What an action needs of its run's handle."""
-
-    state: RunState
-    home: Home
-
-    @property
-    def name(self) -> str:
-        """The run's name."""
-        ...
-
-    def read(self, reader: Callable[[RunState], T]) -> T:
-        """Call `reader(state)` while nothing changes."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
-    """What went wrong, in Flyte's words."""
-
-    kind: str
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class AbortInfo:
-    """Why an action was aborted."""
-
-    reason: str
-    aborted_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ActionMetadata:
-    """What Flyte keeps beside an action."""
-
-    group: str
-    funtask_name: str
-    parent: str | None
 
 
 class Done:
@@ -86,53 +42,13 @@ class Done:
         return "None"
 
 
-class Action:
+class Action(Described):
     """One call of a task in a run."""
-
-    def __init__(self, run: Owner, row: int) -> None:
-        self._run, self._row = run, row
-
-    @property
-    def run_name(self) -> str:
-        """The run's name."""
-        return self._run.name
-
-    @property
-    def name(self) -> str:
-        """The action's deterministic name; the root is `a0`."""
-        return self._run.read(lambda state: state.action_name(self._row))
-
-    @property
-    def task_name(self) -> str:
-        """`<environment>.<function>`."""
-        return self._run.state.task_of(self._row).name
 
     @property
     def short_name(self) -> str:
         """The task's name for display."""
         return self._run.state.task_of(self._row).short_name
-
-    @property
-    def parent_name(self) -> str | None:
-        """Name of the action that called it; None for the root."""
-        if self._row == 0:
-            return None
-        return self._run.read(lambda state: state.action_name(state.parent_of(self._row)))
-
-    @property
-    def group(self) -> str | None:
-        """The group that it was called in."""
-        return self._run.state.group_of(self._row) or None
-
-    @property
-    def phase(self) -> ActionPhase:
-        """Where it is."""
-        return self._run.state.phase_of(self._row)
-
-    @property
-    def attempts(self) -> int:
-        """Attempts that have started."""
-        return self._run.state.attempts[self._row]
 
     @property
     def past_attempts(self) -> list[AttemptRecord]:
@@ -144,16 +60,6 @@ class Action:
         """The worker that ran it last; empty before it started."""
         state = self._run.state
         return state.workers[state.worker_ids[self._row]]
-
-    @property
-    def start_time(self) -> datetime | None:
-        """When its last attempt started, UTC."""
-        return _instant(self._run.state.started_ats[self._row])
-
-    @property
-    def end_time(self) -> datetime | None:
-        """When it ended, UTC."""
-        return _instant(self._run.state.ended_ats[self._row])
 
     def done(self) -> bool:
         """Whether it has ended."""
@@ -210,15 +116,11 @@ class Action:
         failure = self._run.state.failures.get(self._row)
         return failure.traceback if failure is not None else ""
 
-    @property
-    def logs(self) -> str:
-        """What it printed (at most 100,000 characters are kept)."""
-        return self._run.read(lambda state: state.logs(self._row))
-
-    @with_aio
-    def get_logs(self, /, *_options: object, **_more: object) -> Iterator[str]:
-        """What it printed, by line."""
-        return iter(self.logs.splitlines())
+    @each_with_aio
+    def get_logs(self, attempt: int | None = None, filter_system: bool = False, show_ts: bool = False) -> Iterator[str]:  # noqa: FBT001, FBT002 - Flyte's signature
+        """What it printed, by line: of all attempts, without times."""
+        del attempt, filter_system, show_ts
+        yield from self.logs.splitlines()
 
     @property
     def report(self) -> ReportDocument:
@@ -246,53 +148,22 @@ class Action:
         """What it is: a "task", a "trace" (a step of its parent) or a "condition"."""
         return self._run.state.task_of(self._row).kind
 
-    @property
-    def created_at(self) -> datetime | None:
-        """When it was called, UTC."""
-        return _instant(self._run.state.called_at[self._row])
+    @with_aio
+    def typed_inputs(self, types: object = None, deserializers: object = None) -> dict[str, Any]:
+        """Its inputs by name; values keep their types here, so the arguments are accepted and not needed."""
+        del types, deserializers
+        return dict(self.inputs())
 
-    @property
-    def is_running(self) -> bool:
-        """Whether it runs now."""
-        return self.phase is ActionPhase.RUNNING
+    @with_aio
+    def typed_outputs(self, types: object = None, deserializers: object = None) -> dict[str, Any]:
+        """Its outputs by name; see `typed_inputs`."""
+        del types, deserializers
+        return self.outputs().named_outputs
 
-    @property
-    def runtime(self) -> timedelta:
-        """How long its last attempt ran, or has been running."""
-        return (self.end_time or datetime.now(UTC)) - (self.start_time or self.end_time or datetime.now(UTC))
-
-    @property
-    def running_time(self) -> timedelta | None:
-        """The same; None before its start."""
-        return self.runtime if self.start_time is not None else None
-
-    @property
-    def queued_time(self) -> timedelta | None:
-        """From its call to the start of its last attempt, or until now."""
-        called = self.created_at
-        return None if called is None else (self.start_time or self.end_time or datetime.now(UTC)) - called
-
-    @property
-    def error_info(self) -> ErrorInfo | None:
-        """Kind, code and message of its error; None if it has none."""
-        error = self.error
-        return None if error is None or self.phase is ActionPhase.ABORTED else ErrorInfo(error.kind, error.code, str(error))
-
-    @property
-    def abort_info(self) -> AbortInfo | None:
-        """Why it was aborted; None if it was not."""
-        reason = self._run.state.abort_reason(self._row)
-        return AbortInfo(reason) if self.phase is ActionPhase.ABORTED else None
-
-    @property
-    def metadata(self) -> ActionMetadata:
-        """What Flyte keeps under this name."""
-        return ActionMetadata(self.group or "", self.task_name, self.parent_name)
-
-    def logs_available(self, attempt: int | None = None) -> bool:
-        """Whether it has printed something."""
-        del attempt
-        return bool(self.logs)
+    async def watch_updates(self, cache_data_on_done: bool = False) -> AsyncIterator[Action]:  # noqa: FBT001, FBT002 - Flyte's signature
+        """See `watch`."""
+        async for action in self.watch(cache_data_on_done):
+            yield action
 
     @with_aio
     def details(self) -> Action:
@@ -344,9 +215,18 @@ class Action:
         self._run.home.answer(self.run_name, self._row, checked_answer(value, str(wanted)))
 
     @with_aio
-    def show_logs(self, /, *_options: object, **_more: object) -> None:
-        """Print what it printed."""
-        print(self.logs, end="")  # noqa: T201 - that is its purpose
+    def show_logs(
+        self,
+        attempt: int | None = None,
+        max_lines: int | None = None,
+        show_ts: bool = False,  # noqa: FBT001, FBT002 - Flyte's signature
+        raw: bool = False,  # noqa: FBT001, FBT002 - the same
+        filter_system: bool = False,  # noqa: FBT001, FBT002 - the same
+    ) -> None:
+        """Print what it printed; of `max_lines` the last ones. The other arguments are accepted for Flyte."""
+        del attempt, show_ts, raw, filter_system
+        for line in last_lines(self.logs.splitlines(), max_lines):
+            print(line)  # noqa: T201 - that is its purpose
 
     @with_aio
     def abort(self, reason: str = "aborted by the user") -> None:
@@ -407,10 +287,6 @@ class Action:
 
     def __repr__(self) -> str:
         return f"<action {self.name} of {self.task_name}: {self.phase}>"
-
-
-def _instant(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 def _error(state: RunState, row: int) -> errors.BaseRuntimeError | None:

@@ -5,6 +5,7 @@ Must not know: runs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from typing import Any, Self
 
@@ -30,7 +31,18 @@ class ActionOutputs(tuple[Any, ...]):  # noqa: SLOT001 - a tuple cannot have slo
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever was returned
         if not name.startswith("_") and name in self.names:
             return self[self.names.index(name)]
+        place = name[1:]
+        if name[:1] == "o" and place.isdecimal() and int(place) < len(self):  # the fields of a NamedTuple have these names too
+            return self[int(place)]
         raise AttributeError(f"There is no output {name!r}; outputs are: {', '.join(self.names) or 'none'}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Outputs by name."""
+        return self.named_outputs
+
+    def to_json(self) -> str:
+        """The same as JSON; what JSON does not know, as text."""
+        return json.dumps(self.named_outputs, default=str)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ActionOutputs, (tuple(self), self.names)
@@ -43,6 +55,14 @@ class ActionOutputs(tuple[Any, ...]):  # noqa: SLOT001 - a tuple cannot have slo
 
 class ActionInputs(dict[str, Any]):
     """What an action was called with, by parameter name."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Inputs by name."""
+        return dict(self)
+
+    def to_json(self) -> str:
+        """The same as JSON; what JSON does not know, as text."""
+        return json.dumps(self, default=str)
 
     def __await__(self) -> Generator[None, None, ActionInputs]:
         """Flyte's details give inputs that are awaited."""

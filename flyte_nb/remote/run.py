@@ -7,6 +7,7 @@ Must not know: how actions are executed; how things look (views are handed in by
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,21 +15,37 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from flyte_nb import errors
+from flyte_nb.authoring.context import ActionID
 from flyte_nb.core.ids import ROOT_ACTION
 from flyte_nb.core.index import RunFilter
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary, summarise
 from flyte_nb.remote.action import Action
-from flyte_nb.remote.filters import phases, selected
+from flyte_nb.remote.details import last_lines
+from flyte_nb.remote.filters import TimeFilter, phases, selected
 from flyte_nb.remote.home import Home, run_named, the_home
 from flyte_nb.remote.outputs import ActionInputs, ActionOutputs
-from flyte_nb.syncify import class_with_aio, with_aio
+from flyte_nb.syncify import class_with_aio, each_with_aio, with_aio
 from flyte_nb.views.reports import ReportDocument
 
 T = TypeVar("T")
 #: wait() sleeps in slices of this length, so that an interrupt is seen at once.
 WAIT_SLICE_SECONDS = 0.1
+
+
+class RootAction(Action):
+    """The root action of a run, and the way to the others: `run.action("name")`, `run.action(3)`."""
+
+    def __call__(self, which: str | int = 0) -> Action:
+        """An action by name, or by its position in `run.actions`.
+
+        Raises:
+            ActionNotFoundError: there is no such action.
+        """
+        run: Any = self._run
+        found: Action = run.action_named(which) if isinstance(which, str) else run.action_at(which)
+        return found
 
 
 class Run:
@@ -166,17 +183,20 @@ class Run:
         """The root action."""
         return Action(self, 0)
 
-    def action(self, which: str | int = 0) -> Action:
-        """An action by name, or by its position in `run.actions`.
+    @property
+    def action(self) -> RootAction:
+        """The root action (Flyte's rule); called, `run.action(which)`, it gives an action by name, or by its position in `run.actions`."""
+        return RootAction(self, 0)
+
+    def action_at(self, row: int) -> Action:
+        """An action by its position in `run.actions`.
 
         Raises:
             ActionNotFoundError: there is no such action.
         """
-        if isinstance(which, str):
-            return self.action_named(which)
-        if not 0 <= which < self.state.count:
-            raise errors.ActionNotFoundError(f"Run {self.name} has {self.state.count} actions; there is none at {which}.")
-        return Action(self, int(which))
+        if not 0 <= row < self.state.count:
+            raise errors.ActionNotFoundError(f"Run {self.name} has {self.state.count} actions; there is none at {row}.")
+        return Action(self, int(row))
 
     def action_named(self, name: str) -> Action:
         """An action by name.
@@ -218,22 +238,34 @@ class Run:
         return self.home.frame(self, "results")
 
     @with_aio
-    def show_logs(self, /, *_options: object, **_more: object) -> None:
-        """Print what all actions printed, each line labelled."""
+    def show_logs(
+        self,
+        attempt: int | None = None,
+        max_lines: int | None = None,
+        show_ts: bool = False,  # noqa: FBT001, FBT002 - Flyte's signature
+        raw: bool = False,  # noqa: FBT001, FBT002 - the same
+        filter_system: bool = False,  # noqa: FBT001, FBT002 - the same
+    ) -> None:
+        """Print what all actions printed, each line labelled; of `max_lines` the last ones. The other arguments are accepted for Flyte."""
+        del attempt, show_ts, raw, filter_system
+        lines: list[str] = []
         for row in range(self.state.count):
             text = self.read(lambda state, row=row: state.logs(row))  # type: ignore[misc]  # row is bound now
-            for line in text.splitlines():
-                print(f"[{self.state.task_of(row).short_name} {self.state.action_name(row)[:8]}] {line}")  # noqa: T201
+            if text:
+                label = f"[{self.state.task_of(row).short_name} {self.state.action_name(row)[:8]}] "
+                lines += [f"{label}{line}" for line in text.splitlines()]
+        for line in last_lines(lines, max_lines):
+            print(line)  # noqa: T201 - that is its purpose
 
     @property
     def raw_phase(self) -> ActionPhase:
         """The same as `phase`."""
         return self.phase
 
-    @with_aio
-    def get_logs(self, /, *_options: object, **_more: object) -> Iterator[str]:
+    @each_with_aio
+    def get_logs(self, attempt: int | None = None, filter_system: bool = False, show_ts: bool = False) -> Iterator[str]:  # noqa: FBT001, FBT002 - Flyte's signature
         """What the root task printed, by line."""
-        return self.root.get_logs()
+        yield from self.root.get_logs(attempt, filter_system, show_ts)
 
     @with_aio
     def get_report(self, attempt: int | None = None) -> ReportDocument:
@@ -241,16 +273,39 @@ class Run:
         return self.root.get_report(attempt)
 
     @with_aio
-    def typed_outputs(self, types: object = None) -> ActionOutputs:
-        """The same as `outputs`: values keep their types here."""
-        del types
-        return self.outputs()
+    def typed_outputs(self, types: object = None, deserializers: object = None) -> dict[str, Any]:
+        """Outputs by name; values keep their types here, so the arguments are accepted and not needed."""
+        del types, deserializers
+        return self.outputs().named_outputs
 
     @with_aio
-    def typed_inputs(self, types: object = None) -> ActionInputs:
-        """The same as `inputs`."""
-        del types
-        return self.inputs()
+    def typed_inputs(self, types: object = None, deserializers: object = None) -> dict[str, Any]:
+        """Inputs by name; see `typed_outputs`."""
+        del types, deserializers
+        return dict(self.inputs())
+
+    @property
+    def action_id(self) -> ActionID:
+        """The names of the root action."""
+        return self.root.action_id
+
+    @property
+    def code_bundle(self) -> None:
+        """There are no bundles here: code travels with its task."""
+        return
+
+    @with_aio
+    def get_debug_url(self) -> None:
+        """None: there is no debugger to connect to."""
+        return
+
+    def to_dict(self) -> dict[str, Any]:
+        """Facts about the run, of types that JSON knows."""
+        return {**self.root.to_dict(), "phase": self.phase.value, "labels": self.labels, "actions": self.state.count}
+
+    def to_json(self) -> str:
+        """The same as JSON."""
+        return json.dumps(self.to_dict())
 
     @with_aio
     def details(self) -> Run:
@@ -303,15 +358,22 @@ class Run:
         return run
 
     @class_with_aio
-    def listall(
+    def listall(  # noqa: PLR0913, PLR0917 - Flyte's signature
         cls: type[Run],
         /,
         in_phase: tuple[ActionPhase | str, ...] | None = None,
         task_name: str | None = None,
+        task_version: str | None = None,
+        created_by_subject: str | None = None,
         sort_by: tuple[str, str] | None = None,
         limit: int = 100,
+        project: str | None = None,
+        domain: str | None = None,
+        created_at: TimeFilter | None = None,
+        updated_at: TimeFilter | None = None,
         with_labels: Mapping[str, str] | None = None,
-        **filters: Any,  # noqa: ANN401 - Flyte's others, most of them for its server
+        with_label_keys: Sequence[str] | None = None,
+        paused_actions_only: bool = False,  # noqa: FBT001, FBT002 - Flyte's signature
     ) -> Iterator[Run]:
         """Runs, the latest first.
 
@@ -321,13 +383,21 @@ class Run:
             sort_by: (attribute, "asc" or "desc").
             limit: at most so many.
             with_labels: only those that have all of these labels.
-            filters: `created_at`, `updated_at`: a `TimeFilter`; `paused_actions_only`; the rest has no effect.
+            with_label_keys: only those that have all of these labels, whatever their values.
+            created_at: only those started in this time.
+            updated_at: only those that ended in this time.
+            paused_actions_only: only those with a condition that waits for an answer.
+            task_version: accepted for Flyte, without effect, as are the next three.
+            created_by_subject: as above.
+            project: as above.
+            domain: as above.
         """
+        del task_version, created_by_subject, project, domain
         wanted = RunFilter(phases=frozenset(phases(in_phase) or ()), task=task_name or "", labels=tuple((with_labels or {}).items()))
-        home = the_home()
+        home, keys = the_home(), set(with_label_keys or ())
         named = (_readable(home, entry.name) for entry in reversed(home.entries(wanted)))
-        found = (run for run in named if run is not None and (not filters.get("paused_actions_only") or run.conditions))
-        yield from islice(selected(found, sort_by, filters), limit)
+        found = (run for run in named if run is not None and keys <= set(run.labels) and (not paused_actions_only or run.conditions))
+        yield from islice(selected(found, sort_by, {"created_at": created_at, "updated_at": updated_at}), limit)
 
     @property
     def start_time(self) -> datetime:

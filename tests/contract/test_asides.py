@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import flyte_nb as flyte
-from flyte_nb.remote import Action, ActionDetails, Run, TimeFilter
+from flyte_nb.remote import Action, ActionDetails, Condition, Run, TimeFilter
 from tests.contract.conftest import PATIENCE, finished, output
 
 pytestmark = pytest.mark.usefixtures("space")
@@ -242,3 +242,79 @@ def test_a_deadline_ends_an_action_that_is_tried_for_ever() -> None:
     run = finished(flyte.run(main))
 
     assert (run.outputs()[0], run.action(1).phase.value) == ("DeadlineExceededError", "timed_out")
+
+
+def test_an_action_tells_its_times_by_phase_and_attempt() -> None:
+    """Queued and running for each attempt; a condition is paused; what never started was queued only."""
+    phases = flyte.ActionPhase
+
+    @env.task(retries=1)
+    async def flaky() -> int:
+        if flyte.ctx().attempt_number == 0:
+            raise ValueError("again")
+        return 1
+
+    @env.task
+    async def main() -> int:
+        await (await flyte.new_condition.aio("go")).wait.aio()
+        return await flaky()
+
+    run = flyte.run(main)
+    until_asked(run, "go").signal(True)  # noqa: FBT003 - the answer
+    finished(run)
+    action = next(each for each in Action.listall(run.name) if each.short_name == "flaky")
+    first, second = action.get_phase_transitions(1), action.get_phase_transitions()
+
+    assert [[each.phase for each in told] for told in (first, second)] == [[phases.QUEUED, phases.RUNNING]] * 2
+    assert first[1].end_time == second[0].start_time
+    assert action.phase_durations == {each.phase: each.duration for each in second}
+    assert (action.initializing_time, action.get_phase_transitions(3)) == (None, [])
+    assert [each.phase for each in run.action(1).get_phase_transitions()] == [phases.QUEUED, phases.PAUSED]
+    assert (run.action.name, run.action(0).name, run.action_id.run_name) == ("a0", "a0", run.name)
+    assert (action.to_dict()["task"], run.to_dict()["phase"]) == ("asides.flaky", "succeeded")
+    assert run.typed_outputs() == {"o0": 1}
+
+
+def test_conditions_are_found_and_answered_from_elsewhere() -> None:
+    """`flyte.remote.Condition`, by run and name."""
+
+    @env.task
+    async def main() -> list[object]:
+        size = await flyte.new_condition.aio("size", data_type=float)
+        go = await flyte.new_condition.aio("go")
+        return [await size.wait.aio(), await go.wait.aio()]
+
+    run = flyte.run(main)
+    until_asked(run, "go")
+    conditions = list(Condition.listall(run.name))
+    assert [(each.name, each.phase, each.expected_type) for each in conditions] == [("size", "PAUSED", float), ("go", "PAUSED", bool)]
+    assert [each.name for each in Condition.listall(run_name=run.name, action_name="a0", limit=1)] == ["size"]
+    assert Condition.get("other", run_name=run.name) is None
+    with pytest.raises(TypeError, match="payload must be bool"):
+        conditions[0].signal([])  # type: ignore[arg-type]  # that is the point
+
+    conditions[0].signal(2)
+    found = Condition.get("go", run_name=run.name)
+    assert found is not None
+    found.signal(False)  # noqa: FBT003 - the answer
+
+    assert output(run) == [2.0, False]
+
+
+def test_logs_are_lines_and_may_be_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last ones of a run, or of an action; for `async for` too."""
+
+    @env.task
+    async def main() -> None:
+        print("one\ntwo\nthree")  # noqa: T201 - that is the point
+
+    run = finished(flyte.run(main))
+
+    async def lines() -> list[str]:
+        return [line async for line in run.get_logs.aio()]
+
+    assert list(run.get_logs()) == asyncio.run(lines()) == ["one", "two", "three"]
+    capsys.readouterr()
+    run.show_logs(max_lines=1)
+    run.action.show_logs(max_lines=2)
+    assert capsys.readouterr().out == "[main a0] three\ntwo\nthree\n"
