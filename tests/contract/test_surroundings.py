@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import flyte_nb as flyte
-from tests.contract.conftest import finished, output
+from tests.contract.conftest import PATIENCE, finished, output
 
 pytestmark = pytest.mark.usefixtures("space")
 NAME = "FLYTE_NB_TEST_AROUND"
@@ -191,6 +191,7 @@ def test_a_checkpoint_survives_the_attempt_that_saved_it(tmp_path: Path) -> None
     run = finished(flyte.run(main, str(tmp_path)))
 
     assert run.outputs()[0] == ["first, second", "2"]
+    assert run.home.wait_ended(run.name, PATIENCE)  # what follows is done when the end is told
     assert list((Path(run.state.settings.raw_data_path) / "checkpoints").iterdir()) == []
 
 
