@@ -26,7 +26,7 @@ CLUSTER_SETTINGS = (
     "security",
 )
 #: A change of these opens the store anew.
-STORE_SETTINGS = ("store", "keep_days", "keep_bytes")
+STORE_SETTINGS = ("store", "keep_days", "keep_bytes", "cache_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Settings:
         store: the folder that runs are kept in; None finds or makes one in the project, ":memory:" keeps them with this process.
         keep_days: how long a run is kept after its end; 0 is for ever.
         keep_bytes: how large all kept runs together may be ("10GiB", or bytes), the oldest go first; 0 is without limit.
+        cache_bytes: how large all cached results together may be; those that were not used longest go first.
         max_actions: most actions of a run.
         grace_seconds: how long an action that was told to stop may go on before its worker is ended.
         block: without a front end, the end of a cell or script waits for its runs.
@@ -62,6 +63,7 @@ class Settings:
     store: str | None = None
     keep_days: float = 90.0
     keep_bytes: str | int = "10GiB"
+    cache_bytes: str | int = "2GiB"
     max_actions: int = MAX_ACTIONS
     grace_seconds: float = 2.0
     block: bool = True
@@ -85,8 +87,9 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int | float) or value < 0:
                 raise ValueError(f"{name} must be a number from 0, got {value!r}.")
-        if bytes_of(self.keep_bytes) is None:
-            raise ValueError(f'keep_bytes must be a size such as "10GiB" or a number of bytes, got {self.keep_bytes!r}.')
+        for name in ("keep_bytes", "cache_bytes"):
+            if bytes_of(getattr(self, name)) is None:
+                raise ValueError(f'{name} must be a size such as "10GiB" or a number of bytes, got {getattr(self, name)!r}.')
 
     def with_values(self, **values: Any) -> Settings:  # noqa: ANN401 - any setting
         """Other values for some settings.
@@ -156,6 +159,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "store": str,
     "keep_days": float,
     "keep_bytes": _size,
+    "cache_bytes": _size,
     "max_actions": int,
     "grace_seconds": float,
     "block": _flag,

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from flyte_nb import remote
-from flyte_nb.authoring import fanout
+from flyte_nb.authoring import fanout, history
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
 from flyte_nb.core import ids
@@ -44,8 +44,9 @@ from flyte_nb.store.kernels import started_by
 from flyte_nb.store.opening import Shelf, open_store
 from flyte_nb.store.place import FILES
 from flyte_nb.store.port import RunStore
-from flyte_nb.store.results import MemoryResults
+from flyte_nb.store.results import CacheShelf, results_of
 from flyte_nb.store.retention import Retention
+from flyte_nb.store.versions import keeper_of
 from flyte_nb.views.terminal import Terminal
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ class Workspace:
         self.settings = settings or from_environment()
         self._runner: Runner | None = None
         self.shelf = Shelf(self._open_store)
-        self._results = MemoryResults()
+        self.cache = CacheShelf(lambda: results_of(self.shelf.store, bytes_of(self.settings.cache_bytes) or 0))
         self._folders = RunFolders(lambda: self.shelf.folder(FILES))
         self._roots: dict[str, Task[..., Any]] = {}
         self._feed = ChangeFeed()
@@ -91,7 +92,7 @@ class Workspace:
                 raise RuntimeError(
                     f"The store cannot change while runs are live ({', '.join(self.live_runs())}): wait for them, or abort them."
                 )
-            self.shelf.close()
+            self._close_store()
         before, self.settings = self.settings, changed
         if adapts and self._runner is not None:
             self._runner.adapt(changed.adaptive)
@@ -110,7 +111,14 @@ class Workspace:
     def _open_store(self) -> RunStore:
         settings = self.settings
         keep = Retention(settings.keep_days, bytes_of(settings.keep_bytes) or 0)
-        return open_store(settings.store, notebook=started_by(), keep=keep, say=self._say)
+        store = open_store(settings.store, notebook=started_by(), keep=keep, say=self._say)
+        history.set_keeper(keeper_of(store))
+        return store
+
+    def _close_store(self) -> None:
+        self.cache.close()
+        history.set_keeper(None)
+        self.shelf.close()
 
     def _backend(self) -> Backend:
         settings = self.settings
@@ -148,7 +156,7 @@ class Workspace:
                     max_losses=self.settings.system_retries,
                     adaptive=self.settings.adaptive,
                     on_cluster=self._say,
-                    results=self._results,
+                    results=self.cache,
                     journal=self.shelf,
                 )
                 at_exit(self._at_exit)
@@ -245,8 +253,12 @@ class Workspace:
         return self.rerun(name, action, {}, recover=not row).name
 
     def _own_task(self, state: RunState, row: int) -> Task[..., Any] | None:
-        """The task object of a run's action, if this process has it."""
-        return self._roots.get(state.name) if row == 0 else None
+        """The task object of a run's action, if this process or the store has it."""
+        if row == 0 and state.name in self._roots:
+            return self._roots[state.name]
+        blob = state.blobs.get(state.nodes[state.node_ids[row]].task)
+        task = None if blob is None else blob.value()
+        return task if isinstance(task, Task) else None
 
     def _start(self, task: Task[..., Any], inputs: Inputs, asked: Asked) -> Run:
         name, settings = asked.name or ids.run_name(os.urandom(10)), asked.settings
@@ -263,6 +275,7 @@ class Workspace:
             settings=settings if settings.raw_data_path else replace(settings, raw_data_path=self._folders.path_of(name)),
             cache_key=task.cache_keys(name, [inputs])[0] if task.cache.is_enabled() else "",
             origin=asked.origin,
+            kept=task.kept(MOST_BYTES_IN_KERNEL) if in_kernel and self.shelf.disk is not None else b"",
         )
         if asked.name and self.shelf.store.is_taken(name):
             raise ValueError(f"Run {name} cannot start: a run named {name!r} is in progress in another kernel.")
@@ -446,7 +459,7 @@ class Workspace:
         """Abort what is live and give everything back."""
         self.close_cluster()
         self._folders.close()
-        self.shelf.close()
+        self._close_store()
 
 
 def _in_kernel(task: Task[..., Any], driver: str | None) -> bool:

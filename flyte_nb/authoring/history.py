@@ -18,45 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import CodeType, FunctionType
-from typing import Protocol
 
 from flyte_nb.authoring.versions import Part, version_of
+from flyte_nb.core.codeversions import MOST_VERSIONS, PartRecord, VersionKeeper, VersionRecord
 
-#: Versions of one task that are kept in this process, and lines that are shown of the change of one part.
-MOST_VERSIONS, MOST_LINES = 50, 40
+#: Lines that are shown of the change of one part.
+MOST_LINES = 40
 #: A source is kept up to this many characters, a value up to this many.
 _LONGEST_SOURCE, _LONGEST_VALUE = 20_000, 300
-
-
-@dataclass(frozen=True, slots=True)
-class PartRecord:
-    """What is remembered of one thing that a version depends on."""
-
-    path: str
-    digest: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
-    """A version of a task's code, and when a run first used it (UTC seconds)."""
-
-    task: str
-    version: str
-    at: float
-    parts: tuple[PartRecord, ...]
-
-
-class VersionKeeper(Protocol):
-    """Keeps versions. Thread-safe."""
-
-    def versions(self, task: str) -> list[VersionRecord]:
-        """Those of a task, the latest last."""
-        ...
-
-    def keep(self, record: VersionRecord) -> None:
-        """Add one."""
-        ...
 
 
 class MemoryVersions:
@@ -81,11 +50,11 @@ _latest: dict[str, str] = {}
 _lock = threading.Lock()
 
 
-def set_keeper(keeper: VersionKeeper) -> None:
-    """Say where versions are kept from now on."""
+def set_keeper(keeper: VersionKeeper | None) -> None:
+    """Say where versions are kept from now on; None is in this process."""
     global _keeper  # noqa: PLW0603 - one a process
     with _lock:
-        _keeper = keeper
+        _keeper = keeper or MemoryVersions()
         _latest.clear()
 
 
@@ -199,4 +168,4 @@ def _changed(path: str, before: str, after: str) -> Iterator[str]:
         yield f"  ... {len(lines) - MOST_LINES} more lines"
 
 
-__all__ = ["MemoryVersions", "PartRecord", "VersionKeeper", "VersionRecord", "VersionStory", "remember", "set_keeper", "story"]
+__all__ = ["MemoryVersions", "VersionStory", "differences", "remember", "set_keeper", "story"]

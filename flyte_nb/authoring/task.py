@@ -24,14 +24,14 @@ from flyte_nb.authoring.outcomes import thrown_at
 from flyte_nb.authoring.schema import schema_of
 from flyte_nb.authoring.signature import Signature
 from flyte_nb.authoring.terms import INERT, Interface, TaskPolicy, inline_types
-from flyte_nb.authoring.versions import CodePolicy, TooLargeError, code_parts, version_of
+from flyte_nb.authoring.versions import CodePolicy, Limited, TooLargeError, code_parts, version_of
 from flyte_nb.core.caching import VersionParameters
 from flyte_nb.core.current import CURRENT, Frame
 from flyte_nb.core.events import Inputs, RunSettings, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.hashing import IDENTITY, digest_code
 from flyte_nb.core.names import hash_of_inputs
-from flyte_nb.core.payloads import SCALARS, Item, dumps, pack, unpack
+from flyte_nb.core.payloads import SCALARS, Item, dump_into, dumps, pack, unpack
 from flyte_nb.core.policy import (
     Cache,
     CacheRequest,
@@ -385,6 +385,15 @@ class Task(Generic[P, R]):
         except Exception as error:
             culprit = sources.unpicklable_global(self.func)
             raise errors.NotSerializableError(*culprit, self.name, reason=str(error)) from error
+
+    def kept(self, most_bytes: int) -> bytes:
+        """The task as bytes for a later kernel; nothing if it cannot be pickled, or takes more than this."""
+        target = Limited(most_bytes)
+        try:
+            dump_into(self, target)
+        except Exception:  # noqa: BLE001 - a lock, or all of a notebook's data: then it has to be defined anew there
+            return b""
+        return target.getvalue()
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

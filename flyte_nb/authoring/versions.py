@@ -197,7 +197,7 @@ class _Walk:
         if type(value) in SCALARS and not (self._most_bytes is not None and isinstance(value, str | bytes)):
             return f"{kind} {digest(value)}"  # type: ignore[arg-type]  # a scalar is an item
         try:
-            target = _Limited(self._most_bytes)
+            target = Limited(self._most_bytes)
             dump_into(value, target)
             return f"{kind} {digest(Blob(target.getvalue()))}"
         except TooLargeError:
@@ -206,7 +206,7 @@ class _Walk:
             return kind
 
 
-class _Limited(io.BytesIO):
+class Limited(io.BytesIO):
     """A file that takes so many bytes and no more."""
 
     def __init__(self, most_bytes: int | None) -> None:
@@ -214,6 +214,11 @@ class _Limited(io.BytesIO):
         self._left = sys.maxsize if most_bytes is None else most_bytes
 
     def write(self, data: Any) -> int:
+        """Take bytes.
+
+        Raises:
+            TooLargeError: it would be more than it takes.
+        """
         self._left -= memoryview(data).nbytes
         if self._left < 0:
             raise TooLargeError
@@ -271,4 +276,4 @@ def used_names(code: CodeType) -> tuple[set[str], set[str]]:
     return read - assigned, attributes
 
 
-__all__ = ["CodePolicy", "Part", "TooLargeError", "code_parts", "code_version", "used_names", "version_of"]
+__all__ = ["CodePolicy", "Limited", "Part", "TooLargeError", "code_parts", "code_version", "used_names", "version_of"]

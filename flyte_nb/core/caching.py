@@ -178,6 +178,19 @@ class Sought:
     granted: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class CacheLine:
+    """What is kept of one task's results: how many, how large, how often they were taken, and from when to when (UTC seconds)."""
+
+    task: str
+    results: int
+    size_bytes: int
+    hits: int
+    oldest_at: float
+    newest_at: float
+    used_at: float
+
+
 class ResultCache(Protocol):
     """Keeps results by key, for all kernels that share it. Called by the controller, on its thread: be quick.
 

@@ -113,7 +113,8 @@ class TaskFacts:
 class RunStarted:
     """A run began; its root action is row 0.
 
-    `source` is the earlier run that it repeats, `relation` how: as a "rerun", or as a "recover" of it.
+    `source` is the earlier run that it repeats, `relation` how: as a "rerun", or as a "recover" of it. `blob` is the pickled
+    task, if it can be had: another kernel may want to run it again.
     """
 
     run: str
@@ -125,14 +126,16 @@ class RunStarted:
     settings: RunSettings = RunSettings()
     source: str = ""
     relation: Relation = ""
+    blob: Item = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDeclared:
-    """A task was called for the first time in the run; its id is its position."""
+    """A task was called for the first time in the run; its id is its position. `blob` is the pickled task."""
 
     run: str
     task: TaskFacts
+    blob: Item = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,10 @@ from flyte_nb.core.events import (
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.invariants import check
 from flyte_nb.core.names import NameIndex
-from flyte_nb.core.payloads import Item
+from flyte_nb.core.payloads import Blob, Item, StoredBlob
 from flyte_nb.core.phases import ALLOWED, CODE, PHASES, TERMINAL_CODES, ActionPhase
 from flyte_nb.core.rows import AttemptRecord, Cause, InvalidTransition, Node
+from flyte_nb.core.stories import story_of
 
 QUEUED, RUNNING = CODE[ActionPhase.QUEUED], CODE[ActionPhase.RUNNING]
 SUCCEEDED, FAILED = CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.FAILED]
@@ -56,6 +57,8 @@ PACE_SAMPLES, PACE_GAP_SECONDS = 24, 0.5
 _MOST_REASONS = 256
 #: Characters of printed text that are kept of one action; what is over is dropped and said so.
 LOG_LIMIT = 100_000
+#: Bytes of a pickled task that is kept in memory when its run is over.
+CODE_LIMIT = 1024 * 1024
 _CUT = "\n[... output cut: more than 100,000 characters]\n"
 
 
@@ -65,14 +68,14 @@ class RunState:
     def __init__(self, started: RunStarted) -> None:
         self.name, self.root = started.run, started.task
         self.custom_context, self.labels = started.custom_context, started.labels
-        self.settings = started.settings
-        self.source, self.relation = started.source, started.relation
+        self.settings, self.source, self.relation = started.settings, started.source, started.relation
         self.reused: set[int] = set()
         self.overdue: set[int] = set()
         self.reports: dict[int, dict[str, str]] = {}
         self.started_at = started.at
         self.ended_at: float | None = None
         self.tasks: list[TaskFacts] = [started.task]
+        self.blobs: dict[int, Blob] = _kept_blob(0, started.blob)
         self.groups: list[str] = [""]
         self.workers: list[str] = [""]
         self.nodes: list[Node] = []
@@ -153,6 +156,7 @@ class RunState:
             ranges.append(rows)
 
     def _declared(self, event: TaskDeclared) -> None:
+        self.blobs |= _kept_blob(len(self.tasks), event.blob)
         self.tasks.append(event.task)
 
     def _move(self, rows: Rows, to: int) -> bool:
@@ -456,24 +460,17 @@ class RunState:
 
     def story(self, row: int) -> list[str]:
         """What happened to one action, in order, a line each."""
-        lines = [f"{self.called_at[row]:.3f} called: {self.task_of(row).name} by row {self.parent_of(row)}"]
-        for past in self.past.get(row, ()):
-            if past.started_at:
-                lines.append(f"{past.started_at:.3f} attempt {past.number} started on {past.worker or 'no worker'}")
-            lines.append(f"{past.ended_at:.3f} attempt {past.number} {past.ending}: {past.reason}")
-        phase = PHASES[self.phases[row]]
-        if self.started_ats[row] and phase in {ActionPhase.RUNNING, ActionPhase.SUCCEEDED} and row not in self.reused:
-            worker = self.workers[self.worker_ids[row]]
-            lines.append(f"{self.started_ats[row]:.3f} attempt {self.attempts[row]} started on {worker}")
-        if row in self.overdue:
-            lines.append("stop requested, still running: its worker is not ours to end")
-        if phase.is_terminal:
-            lines.append(f"{self.ended_ats[row]:.3f} {phase}")
-        return lines
+        return story_of(self, row)
 
     def check(self) -> None:
         """Assert every invariant. Costs a pass over all rows: for tests and for reading a store."""
         check(self)
+
+
+def _kept_blob(task: int, blob: Item) -> dict[int, Blob]:
+    """A pickled task by its number, if it is small, or lies in a store anyway."""
+    keeps = isinstance(blob, StoredBlob) or (isinstance(blob, Blob) and blob.size_bytes <= CODE_LIMIT)
+    return {task: blob} if keeps else {}  # type: ignore[dict-item]  # the line above is the narrowing
 
 
 _APPLY: dict[type, Callable[[RunState, Any], None]] = {

@@ -20,6 +20,7 @@ from typing import Any
 
 from flyte_nb.core.caching import ResultCache
 from flyte_nb.core.events import RunStarted
+from flyte_nb.core.payloads import Blob
 from flyte_nb.core.state import RunState
 from flyte_nb.engine import answers, losses
 from flyte_nb.engine.adoption import CALLER_CANCELLED
@@ -153,7 +154,8 @@ class Controller:
         asked = stimulus
         origin = asked.origin
         settings = (asked.custom_context, asked.labels, asked.settings, origin.source, origin.relation)
-        started = RunStarted(asked.run, asked.task, asked.inputs, now, *settings)
+        blob = asked.blob or asked.kept
+        started = RunStarted(asked.run, asked.task, asked.inputs, now, *settings, Blob(blob) if blob else None)
         run = RunRecord(RunState(started), max_actions=asked.max_actions, in_kernel=asked.in_kernel, recovery=origin.recovery)
         self.desk.order(RecordEvent(started))
         self.runs[stimulus.run] = control = RunControl(run, self.desk)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flyte_nb.core.current import Context
 from flyte_nb.core.events import ActionsRecovered, ActionsReused, Event
 from flyte_nb.core.payloads import Item
 from flyte_nb.engine import answers
@@ -23,14 +24,14 @@ class Earlier:
         run, desk: what `RunControl` has.
         record: applies and records an event.
         ended: (rows, now): rows reached a terminal phase.
-        queue: queues rows, later.
+        queue_root: starts the root.
     """
 
     run: RunRecord
     desk: Desk
     record: Callable[[Event], None]
     ended: Callable[[Sequence[int], float], None]
-    queue: Callable[[Sequence[int]], None]
+    queue_root: Callable[[], None]
 
     def root_left(self, key: str, now: float) -> bool:
         """Whether the root is to run; if not, it has been given its output."""
@@ -81,7 +82,22 @@ class Earlier:
 
     def _left_by_cache(self, rows: Sequence[int], keys: Sequence[str], now: float) -> Sequence[int]:
         """End the calls whose results are known; the rest is to run."""
-        return self.desk.reuse.call(self.run, rows, keys, now, reused=self._reused, queue=self.queue)
+        return self.desk.reuse.call(self.run, rows, keys, now, reused=self._reused, queue=self._queue)
+
+    def _queue(self, rows: Sequence[int]) -> None:
+        """Calls that waited for a result are to run after all: in the order in which they were made, behind those that wait already."""
+        run, state = self.run, self.run.state
+        if rows[0] == 0:
+            self.queue_root()
+            rows = rows[1:]
+        lanes: dict[tuple[int, Context], list[int]] = {}
+        for row in sorted(rows):
+            lanes.setdefault((state.node_ids[row], run.context_of(row)), []).append(row)
+        for (node_id, context), members in lanes.items():
+            node = state.nodes[node_id]
+            pace = self.desk.pace(state.tasks[node.task].name)
+            adjacent = range(members[0], members[-1] + 1)
+            run.lane(node.task, run.depth(node.parent), context, pace).put(adjacent if len(adjacent) == len(members) else members)
 
     def _reused(self, rows: Sequence[int], outputs: Sequence[Item], now: float) -> None:
         self.record(ActionsReused(self.run.state.name, rows, outputs, now))

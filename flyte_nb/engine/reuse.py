@@ -113,8 +113,13 @@ class Reuse:
     def sought(self, sought: Sought, now: float) -> None:
         """An answer came later."""
         self._found(sought.found.items(), now)
+        free: dict[int, tuple[_Waiter, list[int]]] = {}
         for key in sought.granted:
-            self._next(key)
+            first = self._next(key)
+            if first is not None:
+                free.setdefault(id(first.run), (first, []))[1].append(first.row)
+        for first, rows in free.values():
+            first.queue(rows)
 
     def _found(self, found: Iterable[tuple[str, CachedResult]], now: float) -> None:
         """Hand results to those who wait for them; for whom one is too old, it is asked again."""
@@ -136,15 +141,21 @@ class Reuse:
         if stale:
             self.sought(self._results.seek(stale), now)
 
-    def _next(self, key: str) -> None:
-        """A key is ours to compute: the first call that still waits runs."""
+    def _next(self, key: str) -> _Waiter | None:
+        """A key is ours to compute: the first call that still waits is to run. If none does, the key is given back."""
         waiting = [each for each in self._open.pop(key, ()) if each.is_alive]
         if not waiting:
             self._results.release([key])
-            return
+            return None
         self._open[key] = waiting[1:]
         self._lead(key, waiting[0].run, waiting[0].row)
-        waiting[0].queue([waiting[0].row])
+        return waiting[0]
+
+    def _pass_on(self, key: str) -> None:
+        """The call that ran for a key gave no result."""
+        first = self._next(key)
+        if first is not None:
+            first.queue([first.row])
 
     def ended(self, run: RunRecord, rows: Sequence[int], now: float) -> None:
         """Keep the results of rows that have ended well, and let those go on that waited for them."""
@@ -157,7 +168,7 @@ class Reuse:
             if run.state.phases[row] == _SUCCEEDED:
                 kept.append((key, CachedResult(run.state.output(row), now, run.state.name, run.state.task_of(row).name)))
             elif leads:
-                self._next(key)
+                self._pass_on(key)
         if kept:
             self._results.keep(kept)
             self._found([(key, result) for key, result in kept if key not in self._leaders], now)
@@ -174,7 +185,7 @@ class Reuse:
         for row, key in list(run.cache_keys.items()):
             del run.cache_keys[row]
             if self._leads(key, run, row):
-                self._next(key)
+                self._pass_on(key)
 
 
 __all__ = ["Queue", "Reuse", "Reused"]

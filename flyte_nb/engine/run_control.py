@@ -26,7 +26,7 @@ from flyte_nb.core.events import (
     TaskFacts,
 )
 from flyte_nb.core.failure import Failure
-from flyte_nb.core.payloads import StoredBlob
+from flyte_nb.core.payloads import Blob, StoredBlob
 from flyte_nb.core.phases import TERMINAL_CODES, ActionPhase
 from flyte_nb.core.policy import Timeout
 from flyte_nb.engine import answers, losses
@@ -57,7 +57,7 @@ class RunControl:
         self.desk = desk
         self.asides = Asides(run, desk, self._record, lambda task: self._declare(task, b""), self._ended)
         self.limits = Limits(run, desk, self._stop_late, self._fail_queued)
-        self.earlier = Earlier(run, desk, self._record, self._ended, self._queue_again)
+        self.earlier = Earlier(run, desk, self._record, self._ended, lambda: self._queue_again([0]))
 
     # ------------------------------------------------------------------ calls
     def start(self, blob: bytes, cache_key: str, now: float) -> None:
@@ -77,7 +77,7 @@ class RunControl:
 
     def _declare(self, task: TaskFacts, blob: bytes) -> None:
         self.run.tasks[task.key] = TaskRecord(len(self.state.tasks), answers.blob_digest(blob), blob)
-        self._record(TaskDeclared(self.state.name, task))
+        self._record(TaskDeclared(self.state.name, task, Blob(blob) if blob else None))
 
     def called(self, call: Called, now: float) -> None:
         """Turn calls into queued actions, or refuse them."""

@@ -26,6 +26,8 @@ KERNEL = "kernel"
 class RunRequested:
     """Somebody wants a run; `blob` is the pickled task, `in_kernel` says where the root's body runs.
 
+    `kept` is the pickled task of a root in the kernel, for a later kernel that runs it again.
+
     `origin` says which earlier run it repeats, and what it takes over of it.
     """
 
@@ -40,6 +42,7 @@ class RunRequested:
     settings: RunSettings = NO_SETTINGS
     cache_key: str = ""
     origin: Origin = NO_ORIGIN
+    kept: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

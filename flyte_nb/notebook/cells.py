@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
@@ -129,6 +129,9 @@ class Driver:
     def _flyte_nb_used_code(self) -> list[tuple[CodeType, dict[str, Any]]]:
         """What the version of a driver depends on: see `authoring.versions`."""
         return [(code, self.user_ns) for code in (self.body, self.output) if code is not None]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a cell cannot be pickled: it would take all of the notebook along")
 
     async def run(self) -> Any:
         """Run the body; names that it assigned are in the notebook when it has succeeded."""

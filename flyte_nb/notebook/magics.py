@@ -1,6 +1,6 @@
 """Decides nothing: the magics parse, call the workspace, and display.
 
-`%%flyte_task` and `%%flyte_run` stand at the top of a cell; `%flyte_cluster`, `%flyte_config`, `%flyte_runs` and
+`%%flyte_task` and `%%flyte_run` stand at the top of a cell; `%flyte_cache`, `%flyte_cluster`, `%flyte_config`, `%flyte_runs` and
 `%flyte_view` are lines. A mistake in a line is a `UsageError` with a remedy; an error of the user's code is raised as
 it is, so that the cell fails as any other cell would.
 """
@@ -18,6 +18,7 @@ from IPython.display import display
 
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
+from flyte_nb.core.caching import CacheLine
 from flyte_nb.core.index import RunEntry
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.resources import Resources
@@ -25,12 +26,13 @@ from flyte_nb.notebook import cells
 from flyte_nb.notebook.kernel import apply_nest, flag, nest_is_on, yes_or_no
 from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, variable_name
 from flyte_nb.settings import read_setting
-from flyte_nb.views.listing import Listing, cluster_listing
+from flyte_nb.views.listing import Listing, cache_listing, cluster_listing
 from flyte_nb.views.value import ValueDisplay, ValuedRun
 from flyte_nb.views.wording import duration
 
 DEFAULT_ENVIRONMENT = "notebook"
 CACHE_MODES = ("auto", "override", "disable")
+CACHE_VERBS = ("show", "clear")
 CLUSTER_VERBS = ("show", "scale", "adapt", "restart", "close")
 NEST_VARIABLE = "FLYTE_NB_NEST"
 
@@ -44,6 +46,18 @@ class NotebookRun(ValuedRun, Protocol):
 
     def raise_for_status(self) -> None:
         """Raise the run's error, if it has one."""
+        ...
+
+
+class CacheOfResults(Protocol):
+    """What the magics need of the cache."""
+
+    def lines(self) -> list[CacheLine]:
+        """What is kept of results, a line a task."""
+        ...
+
+    def clear(self, task: str = "") -> int:
+        """Drop all results, or those of a task; says how many."""
         ...
 
 
@@ -80,6 +94,11 @@ class NotebookWorkspace(Protocol):
 
     def table_of_runs(self, **conditions: Any) -> Any:
         """Runs of this project as a table, the newest last."""
+        ...
+
+    @property
+    def cache(self) -> CacheOfResults:
+        """Results that may be reused."""
         ...
 
     def cluster_facts(self) -> Any:
@@ -134,6 +153,7 @@ class FlyteMagics(Magics):
             "%%flyte_task": (self.flyte_task, {"--env": environments, "--cache": lambda _: CACHE_MODES}),
             "%%flyte_run": (self.flyte_run, {}),
             "%flyte_cluster": (self.flyte_cluster, {"": lambda _: CLUSTER_VERBS}),
+            "%flyte_cache": (self.flyte_cache, {"": lambda _: CACHE_VERBS, "clear": lambda _: self._cached_tasks()}),
             "%flyte_config": (self.flyte_config, {"": lambda _: self._setting_names(), "nest": lambda _: ("on",)}),
             "%flyte_runs": (self.flyte_runs, {"--phase": lambda _: [phase.value for phase in ActionPhase]}),
             "%flyte_view": (self.flyte_view, {"": lambda _: self._run_names()}),
@@ -270,6 +290,9 @@ class FlyteMagics(Magics):
     def _run_names(self) -> list[str]:
         return [entry.name for entry in self._workspace.entries()]
 
+    def _cached_tasks(self) -> list[str]:
+        return [line.task for line in self._workspace.cache.lines()]
+
     def _setting_names(self) -> list[str]:
         return sorted({*(field.name for field in fields(self._workspace.settings)), "nest"})
 
@@ -286,6 +309,24 @@ class FlyteMagics(Magics):
             apply_nest()
         elif nest_is_on():
             raise UsageError("%flyte_config: nested loops cannot be taken back; restart the kernel to turn them off.")
+
+    @magic_arguments()
+    @argument("verb", nargs="?", choices=CACHE_VERBS, default="show", help="show (default), or clear.")
+    @argument("task", nargs="?", default="", help="For clear: drop the results of this task only (its full name).")
+    @line_magic
+    def flyte_cache(self, line: str) -> Listing | None:
+        """Show what is kept of results that may be reused, by task, or drop it: `%flyte_cache clear`, `%flyte_cache clear etl.fetch`."""
+        __tracebackhide__ = True
+        options = read(self.flyte_cache, line, "%flyte_cache")
+        lines = self._workspace.cache.lines()
+        if options.verb == "show":
+            return cache_listing([each for each in lines if options.task in {"", each.task}])
+        names = [each.task for each in lines]
+        if options.task and options.task not in names:
+            raise UsageError(f"%flyte_cache: nothing is kept of a task {options.task!r}. {nearest(options.task, names)}".rstrip())
+        count = self._workspace.cache.clear(options.task)
+        print(f"{count:,} results dropped.")  # noqa: T201 - the line's output
+        return None
 
     @magic_arguments()
     @argument("--phase", action="append", help="Only runs in this phase; may be given several times.")

@@ -20,6 +20,7 @@ from flyte_nb.core.ids import ROOT_ACTION
 from flyte_nb.core.payloads import unpack
 from flyte_nb.core.state import RunState
 from flyte_nb.engine.recovery import NO_ORIGIN, Origin, Recovery
+from flyte_nb.store.codec import NOT_KEPT
 
 #: A run that recovers one which recovered another one, and so on: so many are looked at.
 LONGEST_CHAIN = 20
@@ -42,8 +43,12 @@ class Asked:
     origin: Origin = NO_ORIGIN
 
     def after(self, state: RunState, origin: Origin) -> Asked:
-        """The same as a repetition of a run: what is left open stays as it was there."""
-        variables = {**dict(state.settings.env_vars), **dict(self.settings.env_vars)}
+        """The same as a repetition of a run: what is left open stays as it was there.
+
+        Variables whose names say that they are secret are not kept in a store: they have to be given again.
+        """
+        kept = {name: value for name, value in state.settings.env_vars if value != NOT_KEPT}
+        variables = {**kept, **dict(self.settings.env_vars)}
         return replace(
             self,
             custom_context={**dict(state.custom_context), **(self.custom_context or {})},

@@ -129,6 +129,8 @@ def _event(event: Event, keep: Keep) -> tuple[str, dict[str, Any]]:
             written[name] = _one_inputs(value, keep) if type(event) is facts.RunStarted else _inputs(value, keep)
         elif name == "outputs":
             written[name] = _items(value, keep)
+        elif name == "blob":
+            written |= {} if value is None else {name: _item(value, keep)}
         elif value is not default and value != default:
             written[name] = _plain(value)
     return type(event).__name__, written
@@ -143,6 +145,8 @@ def _read_event(written: tuple[str, dict[str, Any]], restore: Restore) -> Event:
             read[field] = tuple(_read_items(value, restore)) if cls is facts.RunStarted else _read_inputs(value, restore)
         elif field == "outputs":
             read[field] = _read_items(value, restore)
+        elif field == "blob":
+            read[field] = restore(value)
         else:
             read[field] = _read(value)
     return cls(**read)  # type: ignore[no-any-return]  # one of the events

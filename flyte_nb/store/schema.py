@@ -59,7 +59,39 @@ CREATE TABLE refs (
 CREATE INDEX refs_digest ON refs (digest);
 """
 
-STEPS: tuple[str, ...] = (_RUNS,)
+_CACHE = """
+CREATE TABLE cache (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,      -- task, version of its code, and inputs
+    task TEXT NOT NULL,
+    run TEXT NOT NULL,             -- that made it
+    at REAL NOT NULL,
+    used_at REAL NOT NULL,
+    hits INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    item BLOB NOT NULL,
+    mark BLOB NOT NULL             -- authenticates key, task, run, at and item
+);
+CREATE INDEX cache_used ON cache (used_at);
+CREATE TABLE leases (
+    key TEXT PRIMARY KEY,          -- of a result that somebody computes
+    holder TEXT NOT NULL,
+    until REAL NOT NULL,
+    host TEXT NOT NULL,            -- the holder's process, as in kernels
+    pid INTEGER NOT NULL,
+    born REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE versions (
+    id INTEGER PRIMARY KEY,        -- in order of use
+    task TEXT NOT NULL,
+    version TEXT NOT NULL,
+    at REAL NOT NULL,
+    parts BLOB NOT NULL            -- what it depends on: JSON, compressed
+);
+CREATE INDEX versions_task ON versions (task);
+"""
+
+STEPS: tuple[str, ...] = (_RUNS, _CACHE)
 
 
 class TooNewError(Exception):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from flyte_nb.core.caching import CacheLine
 from flyte_nb.core.index import RunEntry
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.views.markup import cell, escape, table
@@ -79,6 +80,22 @@ def runs_listing(runs: Sequence[RunEntry], now: float) -> Listing:
     ]
     note = "" if rows else "There is no such run in this project."
     return Listing("Runs", ("phase", "task", "run", "actions ended", "failed", "started", "took", "notebook"), rows, note)
+
+
+def cache_listing(lines: Sequence[CacheLine]) -> Listing:
+    """What the cache of results keeps, a line a task."""
+    rows = [(each.task, each.results, size(each.size_bytes), each.hits, _instant(each.newest_at), _instant(each.used_at)) for each in lines]
+    total = f"{count(sum(each.results for each in lines))} results, {size(sum(each.size_bytes for each in lines))}."
+    note = (
+        f"{total} `%flyte_cache clear [TASK]` drops them."
+        if rows
+        else 'Nothing is kept: `@env.task(cache="auto")` keeps results of a task.'
+    )
+    return Listing("Cache", ("task", "results", "size", "taken", "newest", "last used"), rows, note)
+
+
+def _instant(at: float) -> str:
+    return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S %Z}" if at else ""
 
 
 def cluster_listing(facts: Any) -> Listing:

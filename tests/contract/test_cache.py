@@ -11,9 +11,9 @@ import pytest
 import flyte_nb as flyte
 from flyte_nb.authoring.task import Task
 from flyte_nb.remote import Run
+from flyte_nb.workspace import Workspace
 from tests.contract.conftest import finished, output
 
-pytestmark = pytest.mark.usefixtures("space")
 env = flyte.TaskEnvironment("caching")
 NOT_CACHED = ("log", "noise")
 
@@ -23,6 +23,12 @@ def tally(log: str) -> int:
     with Path(log).open("a") as file:
         file.write("x")
     return Path(log).stat().st_size
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept_yet(space: Workspace) -> None:
+    """The store is that of all tests of the session."""
+    space.cache.clear()
 
 
 @pytest.fixture

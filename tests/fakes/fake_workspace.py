@@ -6,6 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
+from flyte_nb.core.caching import CacheLine
 from flyte_nb.core.index import RunEntry, entry_of
 from flyte_nb.engine.backend import ClusterFacts
 from flyte_nb.settings import Settings
@@ -58,6 +59,23 @@ class DriverRun(FakeRun):
         return self._result
 
 
+class FakeCache:
+    """A cache that keeps what its test says, and what was dropped."""
+
+    def __init__(self) -> None:
+        self.kept: list[CacheLine] = []
+        self.cleared: list[str] = []
+
+    def lines(self) -> list[CacheLine]:
+        """As the test says."""
+        return self.kept
+
+    def clear(self, task: str = "") -> int:
+        """Remember."""
+        self.cleared.append(task)
+        return len(self.kept)
+
+
 class FakeWorkspace:
     """Keeps what was asked of it."""
 
@@ -66,6 +84,7 @@ class FakeWorkspace:
         self.started: list[DriverRun] = []
         self.drivers: list[str | None] = []
         self.recovered: list[str | None] = []
+        self.cache = FakeCache()
         self.facts: ClusterFacts | None = None
         self.calls: list[tuple[Any, ...]] = []
 

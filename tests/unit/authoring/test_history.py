@@ -10,8 +10,9 @@ import pytest
 
 from flyte_nb.authoring import history
 from flyte_nb.authoring.environment import TaskEnvironment
-from flyte_nb.authoring.history import MemoryVersions, VersionRecord, VersionStory
+from flyte_nb.authoring.history import MemoryVersions, VersionStory
 from flyte_nb.authoring.task import Task
+from flyte_nb.core.codeversions import MOST_VERSIONS, VersionRecord
 
 CELL = """RATE = 3
 
@@ -101,7 +102,7 @@ def test_a_version_that_was_given_is_told(keeper: MemoryVersions) -> None:
 def test_the_latest_versions_are_kept() -> None:
     """A cell that is run a thousand times does not fill the memory."""
     kept = MemoryVersions()
-    for number in range(history.MOST_VERSIONS + 5):
+    for number in range(MOST_VERSIONS + 5):
         kept.keep(VersionRecord("t", str(number), 1.0, ()))
 
     assert [record.version for record in kept.versions("t")][::49] == ["5", "54"]

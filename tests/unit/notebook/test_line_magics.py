@@ -1,4 +1,4 @@
-"""`%flyte_cluster`, `%flyte_config`, `%flyte_runs` and `%flyte_view`, and what Tab offers for all magics."""
+"""`%flyte_cache`, `%flyte_cluster`, `%flyte_config`, `%flyte_runs` and `%flyte_view`, and what Tab offers for all magics."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 
+from flyte_nb.core.caching import CacheLine
 from flyte_nb.engine.backend import ClusterFacts
 from flyte_nb.notebook import magics
 from tests.fakes.hostile import text_of
@@ -190,3 +191,30 @@ def test_help_is_printed_for_every_magic(nb: Cells) -> None:
         method = nb.shell.find_magic(name, "cell") or nb.shell.find_magic(name, "line")
         assert method.__doc__
         assert all(action.help for action in method.parser._actions)
+
+
+LINES = [CacheLine("etl.fetch", 1_200, 3_000_000, 40, 1.0, 1_700_000_000.0, 0.0), CacheLine("etl.score", 2, 600, 0, 1.0, 2.0, 3.0)]
+
+
+def test_the_cache_is_listed_by_task(nb: Cells) -> None:
+    """How many results, how large, how often taken; an empty one says how to use it."""
+    empty = nb.run("%flyte_cache")
+    nb.workspace.cache.kept = LINES
+
+    text = repr(nb.run("%flyte_cache"))
+
+    assert 'cache="auto"' in repr(empty)
+    assert all(word in text for word in ("etl.fetch", "1,200", "40", "2023-11-1", "etl.score", "1,202 results", "%flyte_cache clear"))
+
+
+def test_the_cache_is_cleared_as_a_whole_or_for_a_task(nb: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is not there is a mistake, with a proposal."""
+    nb.workspace.cache.kept = LINES
+    nb.run("%flyte_cache clear")
+    nb.run("%flyte_cache clear etl.score")
+
+    assert nb.workspace.cache.cleared == ["", "etl.score"]
+    assert capsys.readouterr().out.splitlines() == ["2 results dropped."] * 2
+    with pytest.raises(UsageError, match=r"nothing is kept of a task 'etl.fetsh'.*etl.fetch"):
+        nb.run("%flyte_cache clear etl.fetsh")
+    assert offered(nb, "%flyte_cache clear etl.") == ["etl.fetch", "etl.score"]
