@@ -14,7 +14,7 @@ from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flyte_nb import errors
 from flyte_nb.authoring import environ, history, reports, sources
@@ -46,6 +46,7 @@ from flyte_nb.core.policy import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _FIXED = {"name": "Name", "image": "Image", "docs": "Docs", "interface": "Interface"}
 
@@ -204,6 +205,12 @@ class Task(Generic[P, R]):
         """A call made where no loop of ours runs: it is submitted on the loop that drives it."""
         call = Call(self, args, kwargs, asyncio.get_running_loop())
         return await call
+
+    @overload
+    def aio(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]: ...
+
+    @overload
+    def aio(self: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Any]:
         """The awaitable form of a call, for sync and async tasks."""
