@@ -20,6 +20,7 @@ from types import NoneType
 from typing import Final
 
 from flyte_nb.authoring.misfits import Mismatch, shown, unexpected
+from flyte_nb.authoring.tables import DataFrame
 
 
 class _Everything(frozenset[type]):
@@ -198,6 +199,35 @@ class InstanceChecker(Checker):
         if isinstance(value, self.cls) or is_twin(type(value), self.cls):
             return value
         raise unexpected(self.annotation, value)
+
+
+class TableChecker(InstanceChecker):
+    """A table of pandas, pyarrow or polars. A `flyte.io.DataFrame` is opened as one."""
+
+    __slots__ = ()
+
+    def accept(self, value: object) -> object:
+        """The table."""
+        if isinstance(value, self.cls) or not isinstance(value, DataFrame):
+            return super().accept(value)
+        try:
+            return value.table_as(self.cls)
+        except Exception as error:
+            raise Mismatch(f"{shown(value)} does not open as {self.cls}: {type(error).__name__}: {error}") from error
+
+
+class WrappedTableChecker(InstanceChecker):
+    """A `flyte.io.DataFrame`; what it wraps does not pass for one."""
+
+    __slots__ = ()
+
+    def accept(self, value: object) -> object:
+        """The frame."""
+        if isinstance(value, self.cls):
+            return value
+        raise Mismatch(
+            f"Expected a DataFrame instance, but got {type(value)} instead. Did you forget to wrap your dataframe in a DataFrame instance?"
+        )
 
 
 class EnumChecker(Checker):

@@ -29,11 +29,14 @@ from flyte_nb.authoring.checkers import (
     LiteralChecker,
     PickledChecker,
     PlainChecker,
+    TableChecker,
     UnionChecker,
+    WrappedTableChecker,
 )
 from flyte_nb.authoring.containers import DictChecker, ItemsChecker, TupleChecker
 from flyte_nb.authoring.converting import CONVERTERS, ConvertingChecker, JsonChecker, Mode
 from flyte_nb.authoring.records import DataclassChecker, ModelChecker, NamedTupleChecker, TypedDictChecker
+from flyte_nb.authoring.tables import DataFrame
 
 _PLAIN_TYPES: Final = frozenset({NoneType, bool, int, float, str, date, timedelta})
 _UNCHECKED: Final = frozenset({Any, object, inspect.Parameter.empty, typing.IO, typing.TextIO, typing.BinaryIO})
@@ -160,9 +163,8 @@ def _is_model(cls: type) -> bool:
     return hasattr(cls, "model_validate") and hasattr(cls, "model_fields")
 
 
-def _is_table_or_file(cls: type) -> bool:
-    library = cls.__module__.partition(".")[0]
-    return library == _OWN or (library, cls.__name__) in _TABLES
+def _library(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
 
 
 def _is_typed_dict(cls: type) -> bool:
@@ -204,7 +206,9 @@ _CLASS_RULES: Final[_Rules] = (
     (lambda cls: issubclass(cls, tuple) and hasattr(cls, "_fields"), lambda cls, _: NamedTupleChecker(cls, _as_item)),
     (is_dataclass, lambda cls, _: DataclassChecker(cls, _as_field)),
     (_is_model, lambda cls, _: ModelChecker(cls, cls)),
-    (_is_table_or_file, lambda cls, _: InstanceChecker(cls, cls)),
+    (lambda cls: (_library(cls), cls.__name__) in _TABLES, lambda cls, _: TableChecker(cls, cls)),
+    (lambda cls: issubclass(cls, DataFrame), lambda cls, _: WrappedTableChecker(cls, cls)),
+    (lambda cls: _library(cls) == _OWN, lambda cls, _: InstanceChecker(cls, cls)),
     (_always, lambda cls, _: PickledChecker(cls)),
 )
 

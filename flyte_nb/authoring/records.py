@@ -10,6 +10,7 @@ A value that is as declared is not copied here; it is copied on its way.
 
 import copy
 import dataclasses
+import operator
 import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
@@ -106,12 +107,19 @@ class DataclassChecker(_FieldsChecker):
 
     def fit(self, values: Collection[object]) -> bool:
         """Whether all are instances whose fields are as declared."""
+        if not values:  # a class may mention itself
+            return True
         if not {self.cls}.issuperset(map(type, values)):
             return False
-        try:
-            return all(self._as_declared(value) is value for value in values)
-        except Mismatch:
-            return False
+        for field in dataclasses.fields(cast(Any, self.cls)):
+            checker = self.fields.get(field.name)
+            try:
+                column = list(map(operator.attrgetter(field.name), values))
+            except AttributeError:  # not set
+                return False
+            if checker is not None and not checker.fit(column) and not checker.fit([item for item in column if item is not None]):
+                return False
+        return True
 
     def _as_declared(self, value: object) -> object:
         """The instance, or a copy of it whose fields have the declared types."""

@@ -85,13 +85,21 @@ class DataFrame:
         """
         if self._wanted is None:
             raise ValueError("No dataframe type set. Use open() to set the local dataframe type you want to use.")
-        if isinstance(self._table, self._wanted):
+        return self.table_as(self._wanted)
+
+    def table_as(self, wanted: type) -> Any:
+        """The table as a class of pandas, pyarrow or polars.
+
+        Raises:
+            ValueError: there is neither table nor file, or it is none of these classes.
+        """
+        if isinstance(self._table, wanted):
             return self._table
         if self._table is not None:
-            return _from_arrow(_to_arrow(self._table), self._wanted)
+            return _from_arrow(_to_arrow(self._table), wanted)
         if self.uri is None:
             raise ValueError("The DataFrame holds no table: wrap one with DataFrame.wrap_df(...).")
-        return _from_arrow(_read(self.uri, self.format), self._wanted)
+        return _from_arrow(_read(self.uri, self.format), wanted)
 
     async def all(self) -> Any:
         """See `all_sync`."""

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from flyte_nb.authoring.checking import compile_checker, plainness
 from flyte_nb.authoring.misfits import LONGEST_TEXT, Mismatch, shortened
+from flyte_nb.authoring.tables import DataFrame
 
 DAY = dt.date(2024, 1, 2)
 NOON = dt.datetime(2024, 1, 2, 12, tzinfo=dt.UTC)
@@ -511,6 +512,18 @@ def test_a_message_stays_short_and_survives_any_value(value: object) -> None:
     """Large values are cut, and a repr that raises is survived."""
     assert len(shortened(value)) <= LONGEST_TEXT
     assert len(misfit(Leaf, value)) <= LONGEST_TEXT + 150
+
+
+def test_a_wrapped_table_opens_as_the_table_that_is_declared() -> None:
+    """A task that takes pandas gets pandas from one that returns `flyte.io.DataFrame`, not the reverse."""
+    table = pd.DataFrame({"a": [1, 2]})
+    wrapped = DataFrame.from_df(table)
+
+    assert accepted(pd.DataFrame, wrapped) is table
+    assert accepted(Optional[pa.Table], wrapped).equals(pa.table({"a": [1, 2]}))  # type: ignore[attr-defined]
+    assert accepted(DataFrame, wrapped) is wrapped
+    assert "Did you forget to wrap your dataframe" in misfit(DataFrame, table)
+    assert "does not open" in misfit(pd.DataFrame, DataFrame())
 
 
 def test_a_value_of_an_earlier_definition_of_its_class_fits() -> None:
