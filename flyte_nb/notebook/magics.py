@@ -1,13 +1,13 @@
 """Decides nothing: the magics parse, call the workspace, and display.
 
-`%%flyte_task` and `%%flyte_run` stand at the top of a cell; `%flyte_cache`, `%flyte_cluster`, `%flyte_config`, `%flyte_runs` and
-`%flyte_view` are lines. A mistake in a line is a `UsageError` with a remedy; an error of the user's code is raised as
+`%%flyte_task` and `%%flyte_run` stand at the top of a cell; `%flyte_cache`, `%flyte_cluster`, `%flyte_config`, `%flyte_runs`,
+`%flyte_top` and `%flyte_view` are lines. A mistake in a line is a `UsageError` with a remedy; an error of the user's code is raised as
 it is, so that the cell fails as any other cell would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Protocol
@@ -27,6 +27,8 @@ from flyte_nb.notebook.kernel import apply_nest, flag, nest_is_on, yes_or_no
 from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, variable_name
 from flyte_nb.settings import read_setting
 from flyte_nb.views.listing import Listing, cache_listing, cluster_listing
+from flyte_nb.views.shown import ShownRun
+from flyte_nb.views.top import Top
 from flyte_nb.views.value import ValueDisplay, ValuedRun
 from flyte_nb.views.wording import duration
 
@@ -86,6 +88,10 @@ class NotebookWorkspace(Protocol):
 
     def entries(self) -> Iterable[RunEntry]:
         """Runs of this project, the newest last."""
+        ...
+
+    def runs(self) -> Sequence[ShownRun]:
+        """Runs of this kernel, the newest last."""
         ...
 
     def find(self, name: str) -> Any:
@@ -156,6 +162,7 @@ class FlyteMagics(Magics):
             "%flyte_cache": (self.flyte_cache, {"": lambda _: CACHE_VERBS, "clear": lambda _: self._cached_tasks()}),
             "%flyte_config": (self.flyte_config, {"": lambda _: self._setting_names(), "nest": lambda _: ("on",)}),
             "%flyte_runs": (self.flyte_runs, {"--phase": lambda _: [phase.value for phase in ActionPhase]}),
+            "%flyte_top": (self.flyte_top, {}),
             "%flyte_view": (self.flyte_view, {"": lambda _: self._run_names()}),
         }
 
@@ -346,6 +353,14 @@ class FlyteMagics(Magics):
             **{name: getattr(asked, name) for name in ("task", "since", "notebook", "limit")},
         }
         return _checked(lambda: self._workspace.table_of_runs(**conditions))[::-1]
+
+    @magic_arguments()
+    @line_magic
+    def flyte_top(self, line: str) -> None:
+        """Show the runs of this kernel and the workers of its cluster, up to date while a run goes on."""
+        __tracebackhide__ = True
+        read(self.flyte_top, line, "%flyte_top")
+        Top(self._workspace.runs, self._workspace.cluster_facts).show()
 
     @magic_arguments()
     @argument("run", help="A variable that holds a run, or the name of a run.")

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -22,6 +22,9 @@ from flyte_nb.views.markup import CELL_LIMIT, cell, escape, table
 from flyte_nb.views.painter import PAINTER, Painter
 from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, one_line, phase_word, plural
+
+if TYPE_CHECKING:  # it builds on this module
+    from flyte_nb.views.livequery import Change, LiveQuery
 
 #: Rows and columns of a table that refreshes itself.
 SHOWN_ROWS, SHOWN_COLUMNS = 20, 25
@@ -44,7 +47,7 @@ class LiveTable:
 
     def __init__(self, run: ShownRun, kind: Kind, *, publisher: Publisher | None = None, painter: Painter | None = None) -> None:
         self.run = run
-        self._kind = kind
+        self.kind = kind
         self._display_id = f"flyte-nb-{kind}-{uuid.uuid4().hex[:12]}"
         self._publisher = publisher or NotebookPublisher()
         self._painter = painter or PAINTER
@@ -73,20 +76,12 @@ class LiveTable:
 
     def bundle(self) -> Bundle:
         """The first rows and the counts, as HTML and as text."""
-        head = _BUILD[self._kind](self.run, limit=SHOWN_ROWS)
-        shown = head.iloc[:, :SHOWN_COLUMNS].map(value_text)
-        numbers = frozenset(position for position, dtype in enumerate(head.dtypes.iloc[:SHOWN_COLUMNS], 1) if dtype.kind in "iuf")
-        caption = self._caption(head)
-        titles = ["", *(cell(str(name), 80) for name in shown.columns)]
-        rows = [[escape(str(label)), *(cell(text, CELL_WIDTH) for text in row)] for label, *row in shown.itertuples(name=None)]
-        listed = table(titles, rows, numbers=numbers, one_line_rows=True)
-        html = f'<div class="tex2jax_ignore mathjax_ignore">{listed}<p>{escape(caption)}</p></div>'
-        shown.columns = pd.Index([one_line(str(name), 80) for name in shown.columns])
-        return {"text/html": html, "text/plain": f"{shown.to_string(max_colwidth=60)}\n{caption}"}
+        head = _BUILD[self.kind](self.run, limit=SHOWN_ROWS)
+        return frame_bundle(head, self._caption(head))
 
     def _caption(self, head: pd.DataFrame) -> str:
         summary = self.run.summary()
-        total = summary.total + (self._kind == "actions")
+        total = summary.total + (self.kind == "actions")
         phases = ", ".join(
             f"{GLYPHS[phase]} {count(summary.counts[phase])} {phase_word(phase)}" for phase in PHASE_ORDER if summary.counts.get(phase)
         )
@@ -94,6 +89,33 @@ class LiveTable:
         wide = len(head.columns) - SHOWN_COLUMNS
         columns = f", {plural(wide, 'column')} not shown" if wide > 0 else ""
         return f"{size}{columns}; {one_line(summary.task, 60)} {phase_word(summary.phase)}: {phases or 'no actions yet'}"
+
+
+def frame_bundle(head: pd.DataFrame, caption: str) -> Bundle:
+    """A few rows and a line below them, as HTML and as text.
+
+    Args:
+        head: the rows that are shown; of many columns, only the first ones are.
+        caption: the line below.
+    """
+    shown = head.iloc[:, :SHOWN_COLUMNS].map(value_text)
+    numbers = frozenset(position for position, dtype in enumerate(head.dtypes.iloc[:SHOWN_COLUMNS], 1) if dtype.kind in "iuf")
+    titles = [cell(_title(shown.index.names), 80), *(cell(str(name), 80) for name in shown.columns)]
+    labels = [value_text(label) if not isinstance(label, int) else str(label) for label in shown.index]
+    rows = [
+        [escape(label), *(cell(text, CELL_WIDTH) for text in row)]
+        for label, (_, *row) in zip(labels, shown.itertuples(name=None), strict=True)
+    ]
+    listed = table(titles, rows, numbers=numbers, one_line_rows=True)
+    html = f'<div class="tex2jax_ignore mathjax_ignore">{listed}<p>{escape(caption)}</p></div>'
+    shown.columns = pd.Index([one_line(str(name), 80) for name in shown.columns])
+    shown.index = pd.Index(labels)
+    return {"text/html": html, "text/plain": f"{shown.to_string(max_colwidth=60)}\n{one_line(caption, 1_000)}"}
+
+
+def _title(names: Sequence[Any]) -> str:
+    """What stands over the labels of the rows: the names that were grouped by."""
+    return ", ".join(str(name) for name in names if name is not None)
 
 
 def value_text(value: object) -> str:
@@ -144,6 +166,39 @@ class LiveFrame(pd.DataFrame):
             return self._as_built.equals(self._plain())
         except Exception:  # noqa: BLE001 - values that cannot be compared: then nothing is claimed
             return False
+
+    def live(
+        self,
+        where: str | Change | None = None,
+        *,
+        sort: str | list[str] | None = None,
+        ascending: bool = True,
+        groupby: str | list[str] | None = None,
+        agg: Any = "mean",
+        limit: int | None = None,
+    ) -> LiveQuery:
+        """A part or a summary of this table that stays up to date where it is displayed.
+
+        Args:
+            where: an expression for `DataFrame.query`, or a function from a DataFrame to a DataFrame or a Series.
+            sort: columns to sort by.
+            ascending: the smallest first.
+            groupby: columns to group by.
+            agg: how groups are summed up, as `DataFrame.agg` takes it; of a name such as "mean", numbers only.
+            limit: only the first so many rows.
+
+        Returns:
+            A `LiveQuery`; its `frame` is a DataFrame of the moment, and its own `live(...)` asks further.
+
+        Example:
+            >>> run.results.live("auc > 0.8", sort="auc", ascending=False)  # doctest: +SKIP
+            >>> run.results.live(groupby="depth", agg={"auc": "max"})  # doctest: +SKIP
+        """
+        from flyte_nb.views.livequery import LiveQuery  # noqa: PLC0415 - it builds on this module
+
+        table = self._live_table
+        asked = LiveQuery(table.run, table.kind)
+        return asked.live(where, sort=sort, ascending=ascending, groupby=groupby, agg=agg, limit=limit)
 
     def _ipython_display_(self) -> None:
         if not in_kernel() or not self._is_as_built():

@@ -112,6 +112,10 @@ class FakeWorkspace:
         """Runs, the latest last."""
         return [entry_of(run.state) for run in self.started]
 
+    def runs(self) -> list[DriverRun]:
+        """Runs of this kernel, the latest last."""
+        return self.started
+
     def find(self, name: str) -> DriverRun | None:
         """A run by name."""
         return next((run for run in self.started if run.name == name), None)
