@@ -15,9 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from flyte_nb.views.frames import actions_frame, results_frame
 from flyte_nb.views.live import Bundle
-from flyte_nb.views.liveframe import SHOWN_ROWS, Kind, LiveTable, frame_bundle, in_kernel
+from flyte_nb.views.livetable import BUILD, SHOWN_ROWS, Kind, LiveTable, frame_bundle, in_kernel
 from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.wording import count, one_line, phase_word, plural
 
@@ -25,7 +24,6 @@ from flyte_nb.views.wording import count, one_line, phase_word, plural
 REST_FACTOR = 10.0
 
 Change = Callable[[pd.DataFrame], "pd.DataFrame | pd.Series[Any]"]
-_BUILD = {"actions": actions_frame, "results": results_frame}
 
 
 class LiveQuery:
@@ -47,7 +45,7 @@ class LiveQuery:
         Raises:
             Exception: whatever pandas says of a step that does not fit, such as a column that is not there (yet).
         """
-        made: pd.DataFrame | pd.Series[Any] = _BUILD[self._kind](self._run)
+        made: pd.DataFrame | pd.Series[Any] = BUILD[self._kind](self._run)
         for step in self._steps:
             made = step(_frame_of(made))
         return _frame_of(made)

@@ -12,7 +12,7 @@ from flyte_nb.core.index import RunEntry
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.views.listing import Listing, runs_listing
 from flyte_nb.views.live import bundle_of
-from flyte_nb.views.liveframe import LiveTable
+from flyte_nb.views.livetable import LiveTable
 from flyte_nb.views.query import RunQueries
 from flyte_nb.views.text import progress_line
 from tests.fakes.fake_run import FakeRun

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from flyte_nb.views import liveframe
-from flyte_nb.views.liveframe import SHOWN_ROWS, LiveFrame, LiveTable, value_text
+from flyte_nb.views.liveframe import LiveFrame
+from flyte_nb.views.livetable import SHOWN_ROWS, LiveTable, value_text
 from tests.fakes.fake_run import FakeRun, task
 from tests.fakes.hostile import HOSTILE, text_of
 from tests.unit.views.conftest import FakePainter, FakePublisher
