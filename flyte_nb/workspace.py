@@ -23,7 +23,7 @@ from flyte_nb.authoring import fanout, history
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
 from flyte_nb.core import ids
-from flyte_nb.core.current import CURRENT, Context, Frame
+from flyte_nb.core.current import CURRENT, Frame
 from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings
 from flyte_nb.core.index import ALL_RUNS, RunEntry, RunFilter
 from flyte_nb.core.payloads import Item
@@ -37,7 +37,7 @@ from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
 from flyte_nb.remote.filters import wanted_runs
 from flyte_nb.remote.front import FrontEnd
-from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into
+from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into, texts
 from flyte_nb.settings import CLUSTER_SETTINGS, STORE_SETTINGS, Settings, bytes_of, from_environment
 from flyte_nb.store.folders import RunFolders
 from flyte_nb.store.kernels import started_by
@@ -262,20 +262,21 @@ class Workspace:
 
     def _start(self, task: Task[..., Any], inputs: Inputs, asked: Asked) -> Run:
         name, settings = asked.name or ids.run_name(os.urandom(10)), asked.settings
-        in_kernel = _in_kernel(task, asked.driver)
+        in_kernel = asked.runs_in_kernel(task)
+        facts = task.current_facts(MOST_BYTES_IN_KERNEL if in_kernel else None)
         request = RunRequested(
             run=name,
-            task=task.current_facts(MOST_BYTES_IN_KERNEL if in_kernel else None),
+            task=facts,
             blob=b"" if in_kernel else task.pickled(),
             inputs=inputs,
             in_kernel=in_kernel,
             max_actions=asked.max_actions or self.settings.max_actions,
-            custom_context=_context(asked.custom_context),
-            labels=_context(asked.labels),
+            custom_context=texts(asked.custom_context),
+            labels=texts(asked.labels),
             settings=settings if settings.raw_data_path else replace(settings, raw_data_path=self._folders.path_of(name)),
             cache_key=task.cache_keys(name, [inputs])[0] if task.cache.is_enabled() else "",
             origin=asked.origin,
-            kept=task.kept(MOST_BYTES_IN_KERNEL) if in_kernel and self.shelf.disk is not None else b"",
+            kept=task.kept(facts.version, MOST_BYTES_IN_KERNEL) if in_kernel and self.shelf.disk is not None else b"",
         )
         if asked.name and self.shelf.store.is_taken(name):
             raise ValueError(f"Run {name} cannot start: a run named {name!r} is in progress in another kernel.")
@@ -460,21 +461,6 @@ class Workspace:
         self.close_cluster()
         self._folders.close()
         self._close_store()
-
-
-def _in_kernel(task: Task[..., Any], driver: str | None) -> bool:
-    if driver not in {None, "kernel", "cluster"}:
-        raise ValueError(f'driver must be "kernel" or "cluster", got {driver!r}')
-    if driver is not None:
-        return driver == "kernel"
-    return task.facts.is_async and not task.facts.on_cluster
-
-
-def _context(values: Mapping[str, str] | None) -> Context:
-    for key, value in (values or {}).items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise TypeError(f"custom_context and labels take texts, got {key!r}: {value!r}")
-    return tuple((values or {}).items())
 
 
 def _finish(end: asyncio.Future[None]) -> None:

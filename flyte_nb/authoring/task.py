@@ -90,6 +90,7 @@ class Task(Generic[P, R]):
         self.signature = Signature.of(func, task_name=self.name)
         self._variables: dict[str, str] = dict(policy.env_vars or {})
         self._version: tuple[str, str] | None = None
+        self._kept = ("", b"")
         self._has_surroundings = bool(self._variables) or policy.report
         self._inline = inline_types(policy)
         self.facts = self._facts(policy, self.short_name)
@@ -393,18 +394,25 @@ class Task(Generic[P, R]):
             culprit = sources.unpicklable_global(self.func)
             raise errors.NotSerializableError(*culprit, self.name, reason=str(error)) from error
 
-    def kept(self, most_bytes: int) -> bytes:
-        """The task as bytes for a later kernel; nothing if it cannot be pickled, or takes more than this."""
-        target = Limited(most_bytes)
-        try:
-            dump_into(self, target)
-        except Exception:  # noqa: BLE001 - a lock, or all of a notebook's data: then it has to be defined anew there
-            return b""
-        return target.getvalue()
+    def kept(self, version: str, most_bytes: int) -> bytes:
+        """The task as bytes for a later kernel; nothing if it cannot be pickled, or takes more than this.
+
+        Args:
+            version: that of its code now; while it stays, so do the bytes.
+            most_bytes: what they may take.
+        """
+        if self._kept[0] != version:
+            target = Limited(most_bytes)
+            try:
+                dump_into(self, target)
+                self._kept = (version, target.getvalue())
+            except Exception:  # noqa: BLE001 - a lock, or all of a notebook's data: then it has to be defined anew there
+                self._kept = (version, b"")
+        return self._kept[1]
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        state["facts"] = self.current_facts()
+        state["facts"], state["_kept"] = self.current_facts(), ("", b"")
         state["parent_env"] = None  # the environment knows all its tasks; a worker needs this one
         state["policy"] = self.policy.to_travel()
         state.pop("__wrapped__", None)
@@ -466,6 +474,7 @@ class Task(Generic[P, R]):
             facts=self._facts(changed, short_name or self.short_name),
             _variables=variables,
             _version=None,
+            _kept=("", b""),
             _has_surroundings=bool(variables) or changed.report,
             _inline=inline_types(changed),
         )

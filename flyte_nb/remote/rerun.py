@@ -15,6 +15,7 @@ from typing import Any
 from flyte_nb import errors
 from flyte_nb.authoring.definitions import definition_now, is_same_code
 from flyte_nb.authoring.task import Task
+from flyte_nb.core.current import Context
 from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings, TaskFacts
 from flyte_nb.core.ids import ROOT_ACTION
 from flyte_nb.core.payloads import unpack
@@ -42,6 +43,16 @@ class Asked:
     settings: RunSettings = NO_SETTINGS
     origin: Origin = NO_ORIGIN
 
+    def runs_in_kernel(self, task: Task[..., Any]) -> bool:
+        """Whether the root's body runs in this process: async ones do, unless their environment declares resources.
+
+        Raises:
+            ValueError: `driver` is neither of the two that there are.
+        """
+        if self.driver not in {None, "kernel", "cluster"}:
+            raise ValueError(f'driver must be "kernel" or "cluster", got {self.driver!r}')
+        return self.driver == "kernel" if self.driver is not None else task.facts.is_async and not task.facts.on_cluster
+
     def after(self, state: RunState, origin: Origin) -> Asked:
         """The same as a repetition of a run: what is left open stays as it was there.
 
@@ -56,6 +67,18 @@ class Asked:
             settings=replace(self.settings, env_vars=tuple(variables.items())),
             origin=origin,
         )
+
+
+def texts(values: Mapping[str, str] | None) -> Context:
+    """Custom context or labels as they are kept.
+
+    Raises:
+        TypeError: one of them is no text.
+    """
+    for key, value in (values or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"custom_context and labels take texts, got {key!r}: {value!r}")
+    return tuple((values or {}).items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +190,4 @@ def _check_names(state: RunState, row: int, task: TaskFacts, changes: Mapping[st
         )
 
 
-__all__ = ["NO_ORIGIN", "Asked", "Rerun", "chain", "prepare", "recover_into"]
+__all__ = ["NO_ORIGIN", "Asked", "Rerun", "chain", "prepare", "recover_into", "texts"]
