@@ -244,7 +244,7 @@ class Workspace:
     ) -> Run:
         """A new run of an earlier one, or of one of its actions: see `remote.rerun.prepare`; options as of `run_task`."""
         made = prepare(name, action, changes, recover=recover, force=force, find=self.shelf.get, own=self._own_task)
-        return self._start(made.task, made.inputs, Asked(**options).after(made.earlier, made.origin))
+        return self._start(made.task, made.inputs, made.asked(Asked(**options)))
 
     def _rerun_from_view(self, name: str, row: int) -> str:
         """What the buttons of a live view start: what failed or never ran of a run (row 0), or one action; the new run's name."""

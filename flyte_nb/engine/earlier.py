@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flyte_nb.core.current import Context
-from flyte_nb.core.events import ActionsRecovered, ActionsReused, Event
+from flyte_nb.core.events import ActionsRecovered, ActionsReused, Event, ReportWritten
 from flyte_nb.core.payloads import Item
 from flyte_nb.engine import answers
 from flyte_nb.engine.desk import Desk
@@ -62,6 +62,8 @@ class Earlier:
             )
             if found.rows:
                 self._recovered(found.rows, found.outputs, now)
+                for row, tabs in found.reports.items():
+                    self.record(ReportWritten(state.name, row, tuple(tabs.items())))
                 left = [first + offset for offset in found.left]
                 keys = [keys[offset] for offset in found.left] if keys else keys
             for row in left:

@@ -11,7 +11,8 @@ What the earlier run left, and what becomes of the same call now:
     succeeded (or recovered)        its output is taken; the action is `recovered` and runs nothing
     ... but something that it       called again, since what failed can only be run again by its
     called has failed               caller; what else it called is recovered
-    ... but it is to be forced      called again
+    ... but it is to be forced, or  called again
+    its output is gone
     failed, aborted, never ended    called again; what it called is recovered
     traced step                     replayed when its caller comes to it, unless it is to be tried again
     condition with an answer        answered
@@ -35,7 +36,7 @@ from dataclasses import dataclass, field
 from flyte_nb.core.events import Inputs, Relation, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.names import hash_of_inputs, identity
-from flyte_nb.core.payloads import Item
+from flyte_nb.core.payloads import Item, StoredBlob
 from flyte_nb.core.phases import CODE, ActionPhase
 from flyte_nb.core.state import RunState
 
@@ -103,11 +104,16 @@ class _Source:
 
     def is_done(self, row: int) -> bool:
         """Whether an action's output stands for the same call now."""
-        return self.state.phases[row] in _DONE and row not in self._not_done
+        return self.state.phases[row] in _DONE and row not in self._not_done and not _is_gone(self.state.output(row))
 
     def forces(self, row: int) -> bool:
         """Whether a step or condition is to be run again."""
         return row in self._not_done
+
+
+def _is_gone(output: Item) -> bool:
+    """Whether an output was lost before it could be stored."""
+    return isinstance(output, StoredBlob) and not (output.path or output.digest)
 
 
 def _numbered(hashed: str, sequence: int) -> str:
@@ -126,10 +132,14 @@ class KeptStep:
 
 @dataclass(slots=True)
 class Recovered:
-    """Which of some calls are answered (`rows`, `outputs`), and which are to run (`left`: positions among the calls)."""
+    """Which of some calls are answered (`rows`, `outputs`), and which are to run (`left`: positions among the calls).
+
+    `reports` are those that the answered ones wrote, by row.
+    """
 
     rows: list[int] = field(default_factory=list)
     outputs: list[Item] = field(default_factory=list)
+    reports: dict[int, dict[str, str]] = field(default_factory=dict)
     left: list[int] = field(default_factory=list)
 
 
@@ -178,8 +188,11 @@ class Recovery:
             key = _numbered(hashed, sequence)
             found = next(_rows(tables, site, key), None)
             if found is not None and found[0].is_done(found[1]):
+                source, row = found
                 made.rows.append(first + offset)
-                made.outputs.append(found[0].state.output(found[1]))
+                made.outputs.append(source.state.output(row))
+                if row in source.state.reports:
+                    made.reports[first + offset] = source.state.reports[row]
             else:
                 made.left.append(offset)
                 self._stand_in(first + offset, tables, site, task.name, hashed, sequence)

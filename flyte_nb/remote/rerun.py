@@ -22,6 +22,7 @@ from flyte_nb.core.payloads import unpack
 from flyte_nb.core.state import RunState
 from flyte_nb.engine.recovery import NO_ORIGIN, Origin, Recovery
 from flyte_nb.store.codec import NOT_KEPT
+from flyte_nb.store.refusals import StoredValueError
 
 #: A run that recovers one which recovered another one, and so on: so many are looked at.
 LONGEST_CHAIN = 20
@@ -53,15 +54,17 @@ class Asked:
             raise ValueError(f'driver must be "kernel" or "cluster", got {self.driver!r}')
         return self.driver == "kernel" if self.driver is not None else task.facts.is_async and not task.facts.on_cluster
 
-    def after(self, state: RunState, origin: Origin) -> Asked:
+    def after(self, state: RunState, origin: Origin, *, is_root: bool = True) -> Asked:
         """The same as a repetition of a run: what is left open stays as it was there.
 
-        Variables whose names say that they are secret are not kept in a store: they have to be given again.
+        Variables whose names say that they are secret are not kept in a store: they have to be given again. What was no
+        root ran on the cluster, and does so by itself too.
         """
         kept = {name: value for name, value in state.settings.env_vars if value != NOT_KEPT}
         variables = {**kept, **dict(self.settings.env_vars)}
         return replace(
             self,
+            driver=self.driver or (None if is_root else "cluster"),
             custom_context={**dict(state.custom_context), **(self.custom_context or {})},
             labels={**dict(state.labels), **(self.labels or {})},
             settings=replace(self.settings, env_vars=tuple(variables.items())),
@@ -89,6 +92,11 @@ class Rerun:
     inputs: Inputs
     earlier: RunState
     origin: Origin
+    is_root: bool
+
+    def asked(self, asked: Asked) -> Asked:
+        """How it is asked for; what that leaves open is as it was."""
+        return asked.after(self.earlier, self.origin, is_root=self.is_root)
 
 
 def prepare(name: str, action: str, changes: Mapping[str, Any], *, recover: bool, force: Sequence[str], find: Find, own: OwnTask) -> Rerun:
@@ -120,7 +128,8 @@ def prepare(name: str, action: str, changes: Mapping[str, Any], *, recover: bool
     row = _row(state, action)
     task = _task(state, row, own)
     inputs = _inputs(state, row, task, changes)
-    return Rerun(task, inputs, state, recover_into(name, force, find) if recover else Origin(name, "rerun"))
+    origin = recover_into(name, force, find) if recover else Origin(name, "rerun")
+    return Rerun(task, inputs, state, origin, is_root=row == 0)
 
 
 def recover_into(name: str, force: Sequence[str], find: Find) -> Origin:
@@ -145,7 +154,11 @@ def chain(state: RunState, find: Find) -> Iterator[RunState]:
     while found is not None and found.name not in seen and len(seen) < LONGEST_CHAIN:
         yield found
         seen.add(found.name)
-        found = find(found.source) if found.relation == "recover" else None
+        source = found.source if found.relation == "recover" else ""
+        try:
+            found = find(source) if source else None
+        except StoredValueError:  # what it did has to be done again then
+            return
 
 
 def _row(state: RunState, action: str) -> int:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 #: A process that has not renewed a lease for so long has lost it.
 LEASE_SECONDS = 15.0
+_FORGOTTEN_SECONDS = 3_600.0
 #: An entry takes its result and about this much.
 ENTRY_BYTES = 300
 #: Who refers to values in the store: see `values`.
@@ -156,9 +157,14 @@ class CacheTable:
         connection.executemany("DELETE FROM leases WHERE key = ? AND holder = ?", [(key, self._holder) for key in keys])
 
     def renew(self, connection: sqlite3.Connection) -> None:
-        """Hold all our leases for longer."""
-        until = self._now() + LEASE_SECONDS
-        in_transaction(connection, lambda: connection.execute("UPDATE leases SET until = ? WHERE holder = ?", (until, self._holder)))
+        """Hold all our leases for longer; what others have lost long ago goes."""
+        now = self._now()
+
+        def work() -> None:
+            connection.execute("UPDATE leases SET until = ? WHERE holder = ?", (now + LEASE_SECONDS, self._holder))
+            connection.execute("DELETE FROM leases WHERE until < ?", (now - _FORGOTTEN_SECONDS,))
+
+        in_transaction(connection, work)
 
     def give_up(self, connection: sqlite3.Connection) -> None:
         """Give all our leases back."""

@@ -313,12 +313,14 @@ def test_one_action_runs_by_itself(program: Program) -> None:
     program.told()
     branch = next(action for action in Action.listall(first.name) if action.inputs() == {"start": 3, "log": str(program.log)})
 
+    plain = next(action for action in Action.listall(first.name) if action.short_name == "plain")
     alone = finished(flyte.rerun(first.name, branch.name))
     other = finished(flyte.rerun(first.name, branch.name, start=6))
 
     assert (alone.outputs()[0], alone.task_name, other.outputs()[0]) == (120, "pipeline.branch", 210)
     assert alone.relation == f"rerun of {first.name}"
     assert program.told() == Counter([*(f"leaf {x}" for x in range(3, 9)), "branch 3", "branch 6"])
+    assert finished(flyte.rerun(first.name, plain.name)).root.worker != "kernel"  # where it ran before
 
 
 def test_settings_of_the_earlier_run_are_kept_unless_given_anew() -> None:

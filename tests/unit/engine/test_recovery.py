@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,17 +11,33 @@ import pytest
 from flyte_nb.core.current import Step
 from flyte_nb.core.events import TaskFacts
 from flyte_nb.core.failure import Failure
-from flyte_nb.core.payloads import Item
+from flyte_nb.core.payloads import Item, StoredBlob
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.engine.commands import AnswerOutputs, Command, SendChunk
 from flyte_nb.engine.recovery import Origin, Recovery
-from flyte_nb.engine.stimuli import KERNEL, Called, ConditionAnswered, RunRequested, StepEnded, StepReplayed, TaskOffered
+from flyte_nb.engine.stimuli import (
+    KERNEL,
+    Called,
+    ChunkReport,
+    ConditionAnswered,
+    ReportFlushed,
+    RunRequested,
+    StepEnded,
+    StepReplayed,
+    TaskOffered,
+)
 from tests.fakes.bench import LEAF, ROOT, USER_ERROR, Bench, chunk_ids, chunks, task
 
 DRIVER = task("driver")
 OTHER = task("other")
 TRACED = TaskFacts("trace:step", "step", "step", ("x",), ("o0",), kind="trace")
+
+
+class LostBlob(StoredBlob):
+    """What a store gives for a value that it has not got."""
+
+    __slots__ = ()
 
 
 def calls(
@@ -278,6 +295,31 @@ def test_answers_to_conditions_are_taken_over(run: Bench) -> None:
     (root,) = [order for order in recover(run, "r") if isinstance(order, SendChunk)]
 
     assert root.recorded == {0: {"condition:0:ok:1": True}}
+
+
+def test_an_output_that_was_lost_is_made_again(run: Bench) -> None:
+    """A large one in a file that was gone before the store could take it."""
+    (chunk,) = chunk_ids(calls(run, [1]))
+    at = array("d", (run.now,))
+    run.send(ChunkReport(chunk, (), range(1), [LostBlob("", 0, raw=True)], at, at, finished=True))
+    end(run)
+
+    recover(run, "r")
+
+    assert sent(calls(run, [1], run="new")) == [1]
+
+
+def test_reports_are_taken_over(run: Bench) -> None:
+    """With the outputs of those who wrote them."""
+    (chunk,) = chunk_ids(calls(run, [1]))
+    run.send(ReportFlushed("r", 1, chunk, [("main", "<p>told</p>")]))
+    settle(run, [1])
+    end(run)
+
+    recover(run, "r")
+    calls(run, [1], run="new")
+
+    assert run.state("new").reports == {1: {"main": "<p>told</p>"}}
 
 
 def test_a_large_recovery_makes_one_event_of_a_fan_out(run: Bench) -> None:

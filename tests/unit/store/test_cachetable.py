@@ -175,6 +175,14 @@ def test_a_lease_that_is_renewed_stays(shelf: Shelf) -> None:
         one.renew(shelf.connection)
 
     assert (shelf.granted(two, "k"), shelf.granted(one, "theirs")) == ([], ["theirs"])
+    shelf.now += 4_000
+    one.renew(shelf.connection)
+    assert shelf.connection.execute("SELECT key FROM leases ORDER BY key").fetchall() == [("k",), ("theirs",)]
+    one.give_up(shelf.connection)
+    shelf.granted(two, "left")
+    shelf.now += 4_000
+    one.renew(shelf.connection)
+    assert shelf.connection.execute("SELECT key FROM leases").fetchall() == []
 
 
 def test_the_lease_of_a_process_that_is_gone_is_taken_over_at_once(shelf: Shelf) -> None:
