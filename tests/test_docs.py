@@ -27,6 +27,14 @@ def section(name: str, title: str) -> str:
     return page(name).partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
+def test_every_test_that_guards_a_promise_exists() -> None:
+    """The table of promises names them with their files."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", section("CONTRIBUTING.md", "Promises"))
+
+    assert [name for path, name in named if not re.search(rf"^(async )?def {name}\(", page(path), re.MULTILINE)] == []
+    assert len(named) > 8  # promises of the table
+
+
 def test_the_phase_diagram_is_current() -> None:
     """`make docs` would change nothing."""
     text = page("ARCHITECTURE.md")

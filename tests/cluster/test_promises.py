@@ -125,8 +125,8 @@ async def awaits_late(ledger: str, gate: str) -> str:
     return str(await late.aio(ledger, gate))
 
 
-def test_the_answer_of_a_worker_that_was_given_up_on_is_refused(tmp_path: Path) -> None:
-    """P3: a connection breaks, the worker lives on and would answer; only what its successor says counts."""
+def test_a_worker_whose_connection_breaks_has_lost_its_attempt(tmp_path: Path) -> None:
+    """P3: it lives on, and so does what it runs, for a moment; what counts is the attempt that is started in its place."""
     wait_for_workers(2)
     ledger, gate = tmp_path / "ledger", tmp_path / "gate"
     run = flyte.run(awaits_late, str(ledger), str(gate))

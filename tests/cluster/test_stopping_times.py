@@ -139,3 +139,30 @@ def ended(run: Run) -> None:
     run.wait(timeout=30)
     run.state.check()
     assert run.phase is flyte.ActionPhase.ABORTED
+
+
+@env.task
+async def leaves(path: str) -> float:
+    """A root that ends while what it called goes on; tells when."""
+    left = [asyncio.ensure_future(waits(f"{path}.waits")), asyncio.ensure_future(computes.aio(f"{path}.computes"))]
+    await asyncio.to_thread(wait_until, lambda: has_begun(Path(f"{path}.waits")) and has_begun(Path(f"{path}.computes")), "both run")
+    return time.monotonic() if left else 0.0
+
+
+@pytest.mark.parametrize("kind", ["waits", "computes"])
+def test_the_end_of_the_root_stops_what_it_left_in_the_time_that_is_promised(kind: str, tmp_path: Path) -> None:
+    """Nobody has to abort anything: the run's own end does."""
+    found = []
+    for number in range(TIMES_AT_ONCE):
+        wait_for_workers(2)
+        path = tmp_path / str(number)
+        run = flyte.run(leaves, str(path))
+        run.wait(timeout=30)
+        run.state.check()
+        assert [action.phase for action in run.root.children] == [flyte.ActionPhase.ABORTED] * 2
+        found.append(last_tick(f"{path}.{kind}") - run.outputs()[0])
+    FIGURES.append(
+        f"from the root's end to stopped, {kind}: {statistics.median(found):.3f} s (of {len(found)}, at most {max(found):.3f} s)"
+    )
+
+    assert statistics.median(found) < AT_ONCE

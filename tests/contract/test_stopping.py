@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
+import threading
 import time
 from pathlib import Path
 
@@ -192,6 +194,28 @@ def test_one_action_can_be_aborted(space: Workspace) -> None:
     error = run.action(1).error
     assert error is not None
     assert "not needed" in str(error)
+
+
+@pytest.mark.parametrize("aborts", [True, False])
+def test_an_interrupt_of_a_wait_aborts_the_run_unless_it_shall_only_end_the_wait(space: Workspace, aborts: bool) -> None:  # noqa: FBT001 - a parameter
+    """The kernel's interrupt button, or Ctrl-C: a real signal in the middle of `wait()`."""
+
+    @env.task
+    async def main() -> float:
+        return await nap(LONG if aborts else 1.0)
+
+    run = flyte.run(main)
+    wait_until(running(run, 1))
+    button = threading.Timer(0.2, _thread.interrupt_main)
+    button.start()
+    with pytest.raises(KeyboardInterrupt):
+        run.wait(abort_on_interrupt=aborts)
+    button.join()
+    goes_on = not run.done()
+    finished(run)
+
+    assert (run.phase.value, goes_on or aborts) == ("aborted" if aborts else "succeeded", True)
+    assert ("interrupted by the user" in run.summary().message) is aborts
 
 
 def test_an_aborted_parent_takes_its_children_along(space: Workspace) -> None:
