@@ -82,7 +82,7 @@ class ModelCluster:
             (self.hand_back, 2),
             (self.call, 6),
             (self.heed, 3),
-            (self.die, 1),
+            (self.die, 2),
             (self.haunt, 1),
             (self.wait, 2),
             (self.cancel, 2),

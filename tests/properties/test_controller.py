@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +44,23 @@ def test_a_root_on_a_worker_ends_too(schedule: list[int], is_async: bool) -> Non
     cluster.join()
     for number in schedule:
         cluster.step(number)
+        bench.check()
+    cluster.finish()
+    cluster.check_ends()
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_long_schedules_end_too(seed: int, workers: int) -> None:
+    """Chance makes what shrinking avoids: deep trees, many deaths, suspects that are tried apart while others are lost with them."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    bench = Bench()
+    cluster = ModelCluster(bench)
+    for _ in range(workers):
+        cluster.join()
+    cluster.obey(bench.start("r", task("root", retries=1)))
+    for _ in range(200):
+        cluster.step(chance.getrandbits(20))
         bench.check()
     cluster.finish()
     cluster.check_ends()
