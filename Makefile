@@ -77,7 +77,7 @@ test-browser: $(READY) ## one ring: a real JupyterLab in a headless Chromium
 .PHONY: conformance
 conformance: $(READY) ## Flyte 2 conformance suite in a folder: make conformance SUITE=<folder>
 	@test -f "$(SUITE)/run.py" || { echo 'Name the suite: make conformance SUITE=<folder with run.py>' >&2; exit 2; }
-	$(PY) "$(SUITE)/run.py" --impl flyte_nb $(ARGS)
+	$(PY) -m scripts.conformance "$(SUITE)" $(ARGS)
 
 # What `make bench` needs beside the tests' tools; peers that are asked for with PEERS=ray,flyte are not installed, but it says how to.
 $(BENCH_READY): $(READY)
