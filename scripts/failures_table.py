@@ -39,7 +39,8 @@ _RULES = """
   each alone, until it is clear which one ends its worker: that is why a few attempts more are recorded for it than losses are allowed.
 - **A driver that waits for its children** is run again when its worker dies, and finds them by name: what has ended is not run again,
   what goes on is waited for.
-- **What had not started** when its worker died has no lost attempt at all.
+- **What had not started** when its worker died has no lost attempt at all. A worker tells of a start after 20 ms: what had run for less
+  may have been started once more than its attempts say.
 - **Every attempt is kept**, with its worker and why it ended: `run.action(name).past_attempts`. Only the answer of the current one is
   accepted.
 
