@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,13 @@ Row = Sequence[Any]
 Node = tuple[str, str, str, str, int]
 
 
-def unfolded(rows: Sequence[Row]) -> Counter[Node]:
-    """The tree without its folders, in no order: (task, parent, group, phase, attempts), "" and 0 for what is not there."""
+def unfolded(rows: Sequence[Row], unclear: Collection[str] = ()) -> Counter[Node]:
+    """The tree without its folders, in no order: (task, parent, group, phase, attempts), "" and 0 for what is not there.
+
+    Args:
+        rows: The tree.
+        unclear: Folders whose children cannot be given a parent, as there are several of that name.
+    """
     labels = {_label(row[2]) for row in rows if row[2]}
     folders = {row[0]: row[1] for row in rows if _is_folder(row, labels)}
     tree: Counter[Node] = Counter()
@@ -28,7 +33,9 @@ def unfolded(rows: Sequence[Row]) -> Counter[Node]:
         if _is_folder(row, labels):
             continue
         task, parent, group, phase, attempts = row[:5]
-        if group and parent == _label(group):
+        if group and _label(group) in unclear:
+            parent = ""
+        elif group and parent == _label(group):
             parent = folders.get(parent, parent)
         tree[task, parent or "", group or "", phase, attempts or 0] += 1
     return tree
@@ -38,6 +45,12 @@ def _label(group: str) -> str:
     return group.rpartition(".")[2]
 
 
+def _unclear(rows: Sequence[Row]) -> set[str]:
+    labels = {_label(row[2]) for row in rows if row[2]}
+    places = {(row[0], row[1]) for row in rows if _is_folder(row, labels)}
+    return {name for name, count in Counter(name for name, _parent in places).items() if count > 1}
+
+
 def _is_folder(row: Row, labels: set[str]) -> bool:
     """A folder has the last part of a group's name, no group of its own, and was never attempted."""
     return row[0] in labels and not row[2] and row[4] is None
@@ -45,7 +58,8 @@ def _is_folder(row: Row, labels: set[str]) -> bool:
 
 def same(recorded: Sequence[Row], ours: Sequence[Row]) -> bool:
     """Whether the trees are the same; attempts count where both sides tell them (the SDK tells none of traced steps)."""
-    wanted, got = unfolded(recorded), unfolded(ours)
+    unclear = _unclear(recorded)
+    wanted, got = unfolded(recorded, unclear), unfolded(ours, unclear)
     silent = {key[:4] for key in wanted if key[4] == 0}
     return _blinded(wanted, silent) == _blinded(got, silent)
 

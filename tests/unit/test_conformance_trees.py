@@ -41,6 +41,16 @@ def test_a_difference_in_anything_else_is_one() -> None:
     assert not same([MAIN, ["outer", "main", None, "succeeded", 1, False]], [MAIN])
 
 
+def test_folders_of_one_name_under_several_parents_tell_no_parent() -> None:
+    """Recorded rows have no ids, so it cannot be known which of them a child is in."""
+    folders: list[Row] = [["t_map", parent, None, "succeeded", None, False] for parent in ("main", "mid")]
+    recorded: list[Row] = [*folders, ["t", "t_map", "env.t_map", "succeeded", 1, False], ["t", "t_map", "env.t_map", "succeeded", 1, False]]
+    ours: list[Row] = [["t", parent, "env.t_map", "succeeded", 1, False] for parent in ("main", "mid")]
+
+    assert same(recorded, ours)
+    assert not same(recorded, ours[1:])
+
+
 def test_cases_are_counted_and_named(tmp_path: Path) -> None:
     """Cases without a tree on a side, or that may end otherwise, are left out."""
     cases = {
