@@ -87,11 +87,12 @@ class Columns:
         self.ended_at: float | None = None
 
     # ------------------------------------------------------------------ keeping up
-    def refresh(self) -> bool:
-        """Copy what changed; returns whether anything did."""
+    def refresh(self, limit: int | None = None) -> bool:
+        """Copy what changed (of the first `limit` rows); returns whether anything did."""
         version, count = self._run.read(lambda state: (state.version, state.count))
         if version == self.version:
             return False
+        count = count if limit is None else min(count, limit)
         known = self.count
         self._make_room(count)
         for lo in (0, *range(self._settled, count, SLICE_ROWS)):

@@ -12,11 +12,10 @@ Must not know: how a table is displayed (that is `liveframe`), or what runs the 
 from __future__ import annotations
 
 import time
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from flyte_nb.core.index import RunEntry
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import CODE, PHASES, ActionPhase
 from flyte_nb.core.state import RunState
+from flyte_nb.views.columns import Columns, Numbers, ReadRun, lookup
 from flyte_nb.views.spread import Unpacker, spread_outputs
 from flyte_nb.views.wording import clean, encodable
 
@@ -33,23 +33,17 @@ if TYPE_CHECKING:  # pandas takes half a second to load, and `import flyte_nb` m
 
 Result = TypeVar("Result")
 Objects = np.ndarray[Any, np.dtype[np.object_]]
-Numbers = np.ndarray[Any, np.dtype[Any]]
 
 #: Names are worked out on demand; so many at a time, so that the run goes on in between.
 _NAMES_AT_A_TIME = 500
+#: Rows whose values are copied, and rows whose reasons are read, while the run stands still.
+_ROWS_AT_A_TIME, _REASONS_AT_A_TIME = 16_384, 1_024
 #: From this version of pandas on `str` is a dtype with missing values; before, it would write "None".
 _PANDAS_WITH_TEXT = 3
+_ENDED_BADLY = lookup(tuple(CODE[phase] for phase in (ActionPhase.FAILED, ActionPhase.TIMED_OUT, ActionPhase.ABORTED)))
 _HAS_OUTPUT = (CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED])
 #: Columns of ours; an input of the same name becomes `input_<name>`.
 RESERVED = ("task", "phase", "error")
-
-
-class ReadRun(Protocol):
-    """What a table needs of a run."""
-
-    def read(self, reader: Callable[[RunState], Result]) -> Result:
-        """Call a function with the run's state while nothing changes it."""
-        ...
 
 
 def actions_frame(run: ReadRun, *, limit: int | None = None) -> pd.DataFrame:
@@ -65,7 +59,7 @@ def actions_frame(run: ReadRun, *, limit: int | None = None) -> pd.DataFrame:
     """
     import pandas as pd  # noqa: PLC0415 - see above
 
-    rows = run.read(lambda state: _copy_rows(state, limit))
+    rows = _copy_rows(run, limit)
     names = _names(run, len(rows.phases))
     started = np.where(rows.started > 0, rows.started, np.nan)
     until = np.where(rows.ended > 0, rows.ended, time.time())
@@ -102,7 +96,7 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
     import pandas as pd  # noqa: PLC0415 - see above
 
     first = 0 if include_root else 1
-    rows = run.read(lambda state: _copy_results(state, first, limit))
+    rows = _copy_results(run, first, limit)
     unpack = Unpacker()
     columns: dict[str, Any] = {}
     several = len(np.unique(rows.task_ids)) > 1
@@ -149,52 +143,61 @@ class _Results:
     errors: dict[int, str]
 
 
-def _copy_rows(state: RunState, limit: int | None) -> _Rows:
-    end = state.count if limit is None else min(limit, state.count)
+def _copy_rows(run: ReadRun, limit: int | None) -> _Rows:
+    columns = Columns(run)
+    columns.refresh(limit)
+    nodes = columns.node_ids
     return _Rows(
-        tasks=list(state.tasks),
-        groups=list(state.groups),
-        workers=list(state.workers),
-        task_ids=_of_nodes(state, [node.task for node in state.nodes], 0, end),
-        group_ids=_of_nodes(state, [node.group for node in state.nodes], 0, end),
-        parents=_of_nodes(state, [node.parent for node in state.nodes], 0, end),
-        phases=np.frombuffer(bytes(state.phases[:end]), np.uint8),
-        attempts=_copy(state.attempts[:end]),
-        worker_ids=_copy(state.worker_ids[:end]),
-        started=_copy(state.started_ats[:end]),
-        ended=_copy(state.ended_ats[:end]),
-        errors=_errors(state, 0, end),
+        tasks=columns.tasks,
+        groups=columns.groups,
+        workers=columns.workers,
+        task_ids=columns.node_tasks[nodes],
+        group_ids=columns.node_groups[nodes],
+        parents=columns.node_parents[nodes],
+        phases=columns.phases,
+        attempts=columns.attempts,
+        worker_ids=columns.worker_ids,
+        started=columns.started,
+        ended=columns.ended,
+        errors=_errors(run, columns.phases, 0),
     )
 
 
-def _copy_results(state: RunState, first: int, limit: int | None) -> _Results:
-    end = state.count if limit is None else min(first + limit, state.count)
-    rows = range(first, end)
+def _copy_results(run: ReadRun, first: int, limit: int | None) -> _Results:
+    columns = Columns(run)
+    columns.refresh(None if limit is None else first + limit)
+    phases = columns.phases[first:]
+    inputs: list[Inputs] = []
+    outputs: list[Item] = []
+    for lo in range(first, columns.count, _ROWS_AT_A_TIME):
+        rows = range(lo, min(lo + _ROWS_AT_A_TIME, columns.count))
+        inputs += run.read(lambda state, rows=rows: state.inputs_of(rows))  # type: ignore[misc]  # rows is bound
+        outputs += run.read(lambda state, rows=rows: state.outputs_of(rows))  # type: ignore[misc]  # as above
     return _Results(
-        tasks=list(state.tasks),
-        task_ids=_of_nodes(state, [node.task for node in state.nodes], first, end),
-        phases=np.frombuffer(bytes(state.phases[first:end]), np.uint8),
-        inputs=list(map(state.inputs, rows)),
-        outputs=list(map(state.output, rows)),
-        errors=_errors(state, first, end),
+        tasks=columns.tasks,
+        task_ids=columns.node_tasks[columns.node_ids[first:]],
+        phases=phases,
+        inputs=inputs,
+        outputs=outputs,
+        errors=_errors(run, columns.phases, first),
     )
 
 
-def _of_nodes(state: RunState, values: list[int], first: int, end: int) -> Numbers:
-    """A column whose values are the same for all rows of a node."""
-    return np.array(values, np.int64)[_copy(state.node_ids[first:end])]
-
-
-def _copy(part: array[Any]) -> Numbers:
-    """A numpy copy of a slice; a view would forbid the state to grow as long as it lives."""
-    return np.frombuffer(part, part.typecode).copy() if len(part) else np.empty(0, part.typecode)
-
-
-def _errors(state: RunState, first: int, end: int) -> dict[int, str]:
+def _errors(run: ReadRun, phases: Numbers, first: int) -> dict[int, str]:
     """The reason of each action that did not succeed, by position from `first` on."""
-    failures = {row - first: clean(failure.headline()) for row, failure in state.failures.items() if first <= row < end}
-    aborts = {row - first: clean(state.abort_reason(row)) for row in range(first, end) if state.reason_ids[row]}
-    return {**aborts, **failures}
+    rows = np.flatnonzero(_ENDED_BADLY[phases])
+    rows = rows[rows >= first].tolist()
+    errors: dict[int, str] = {}
+    for lo in range(0, len(rows), _REASONS_AT_A_TIME):
+        part = rows[lo : lo + _REASONS_AT_A_TIME]
+        reasons = run.read(lambda state, part=part: [_reason(state, row) for row in part])  # type: ignore[misc]  # part is bound
+        errors.update((row - first, clean(reason)) for row, reason in zip(part, reasons, strict=True) if reason)
+    return errors
+
+
+def _reason(state: RunState, row: int) -> str:
+    failure = state.failures.get(row)
+    return failure.headline() if failure is not None else state.abort_reason(row)
 
 
 def _names(run: ReadRun, count: int) -> Objects:

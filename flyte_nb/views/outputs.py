@@ -61,6 +61,7 @@ class Outputs:
         self._fields: dict[str, Field] = {}
         self._first: dict[str, tuple[int, int]] = {}
         self._done = np.zeros(0, bool)
+        self._todo: list[Numbers] = []
         self.making = threading.RLock()
         self._thread: threading.Thread | None = None
 
@@ -99,17 +100,23 @@ class Outputs:
     def _read_slice(self) -> bool:
         """Read some outputs; returns whether there may be more."""
         with self.making:
-            phases = self._run.read(lambda state: np.frombuffer(bytes(state.phases), np.uint8))
-            self._done = np.concatenate([self._done, np.zeros(len(phases) - len(self._done), bool)])
-            fresh = np.flatnonzero(_HAS_OUTPUT[phases] & ~self._done)
-            fresh = fresh[fresh > 0]
-            rows = fresh[:SLICE]
-            if len(rows):
+            if not self._todo:
+                self._look()
+            if self._todo:
+                rows = self._todo.pop()
                 read = self._run.read(lambda state: _read(state, rows.tolist()))
                 for task, chosen, items in _by_task(rows, *read):
                     self._put(task, chosen, items)
                 self._done[rows] = True
-            return len(fresh) > len(rows)
+            return bool(self._todo)
+
+    def _look(self) -> None:
+        """Find what has come since the last look."""
+        phases = self._run.read(lambda state: np.frombuffer(bytes(state.phases), np.uint8))
+        self._done = np.concatenate([self._done, np.zeros(len(phases) - len(self._done), bool)])
+        fresh = np.flatnonzero(_HAS_OUTPUT[phases] & ~self._done)
+        fresh = fresh[fresh > 0]
+        self._todo = [fresh[lo : lo + SLICE] for lo in range(0, len(fresh), SLICE)][::-1]
 
     def _put(self, task: TaskFacts, rows: Numbers, items: Sequence[Item]) -> None:
         if not any(isinstance(item, Blob) for item in items):  # nothing to take apart
