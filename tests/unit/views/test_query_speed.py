@@ -54,7 +54,7 @@ def slowest(run: WatchedRun) -> dict[str, float]:
     reader = RunQueries(run)
     taken: dict[str, float] = {}
     page = {"kind": "rows", "view": "v", "id": 1, "follow": False, "columns": [], "offset": 0, "count": 40}
-    for name, query in QUERIES.items():
+    for query in QUERIES.values():
         reader.rows({**page, "query": query})  # type: ignore[typeddict-item]  # built from parts
     reader._selections._index.join(120)
     for name, query in QUERIES.items():
