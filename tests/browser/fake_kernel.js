@@ -10,9 +10,9 @@ const LOOKS = ["succeeded", "succeeded", "succeeded", "cached", "recovered", "su
 const KEPT = new Set(["kind", "view", "look", "phase", "key", "type", "columns", "fault"]);
 
 export class FakeKernel {
-  /** @param {{total?: number, ended?: number, failed?: number, over?: boolean, groups?: number, delay?: number, name?: string, hostile?: string}} [options] hostile: a text for every field that a user can write */
-  constructor({ total = 50_000, ended = 33_623, failed = 25, over = false, groups = 7, delay = 5, name = "rfe_sweep", hostile = "" } = {}) {
-    Object.assign(this, { hostile, total, ended, failed, over, groups, delay, name });
+  /** @param {{total?: number, ended?: number, failed?: number, over?: boolean, groups?: number, delay?: number, name?: string, hostile?: string, page?: string}} [options] page: a rich output; hostile: a text for every field that a user can write */
+  constructor({ total = 50_000, ended = 33_623, failed = 25, over = false, groups = 7, delay = 5, name = "rfe_sweep", hostile = "", page = "" } = {}) {
+    Object.assign(this, { hostile, page, total, ended, failed, over, groups, delay, name });
     this.calls = new Map();
     this.requests = [];
     this.number = 0;
@@ -104,6 +104,10 @@ export class FakeKernel {
   // ---- answers
   answer(request) {
     const both = { view: request.view, id: request.id };
+    if (request.kind === "rows" && request.query.table === "results") return { ...both, ...this.results(request) };
+    if (request.kind === "spread") return { ...both, kind: "spread", version: this.version, total: this.total, read: this.total, columns: request.columns.map((key) => this.spread(key)) };
+    if (request.kind === "timeline") return { ...both, ...this.lanes(request) };
+    if (request.kind === "rich") return { ...both, kind: "rich", row: request.row, form: request.form, mime: "text/html", data: "", text: this.page ?? "<h1>Report</h1>", error: "" };
     if (request.kind === "rows") return { ...both, ...this.rows(request) };
     if (request.kind === "groups") return { ...both, ...this.tree(request) };
     if (request.kind === "detail") return { ...both, ...this.detail(request.row) };
@@ -135,6 +139,37 @@ export class FakeKernel {
     };
   }
 
+  /** Thirty columns of numbers. */
+  results({ query, offset, count }) {
+    const catalog = Array.from({ length: 30 }, (_, index) => ({ key: index < 5 ? `in:x${index}` : `out:metric_${index}`, title: index < 5 ? `x${index}` : `metric_${index}`, type: "number", width: 8, shown: true, sortable: true }));
+    const total = query.search === "nothing" ? 0 : this.total;
+    const length = Math.max(0, Math.min(count, total - offset));
+    const rows = Array.from({ length }, (_, index) => ({ row: offset + index + 1, look: "succeeded", seconds: 1, cells: catalog.map((_one, column) => (((offset + index) * (column + 7)) % 1000 / 1000).toFixed(4)) }));
+    return { kind: "rows", number: ++this.number, base: 0, version: this.version, total, searched: total, newer: 0, offset, order: "in order of calls", columns: catalog.map((one) => one.key), catalog, rows, changed: {}, length, error: "" };
+  }
+
+  /** Eight workers: from far away how busy they were, from near single actions. */
+  lanes({ start, end, pixels, first, count }) {
+    const begin = this.traits.fixed.started_at;
+    const all = { start: begin, end: begin + 1338 };
+    const [from, to] = end > start ? [start, end] : [all.start, all.end];
+    const near = to - from < 120;
+    const lane = (number) => ({
+      worker: `worker-${number}`, rows: 2, actions: Math.floor(this.total / 8), longest: 3.5,
+      bars: near ? Array.from({ length: 80 }, (_, index) => [index % 2, index + 1, (index * (to - from)) / 80, ((index + 0.8) * (to - from)) / 80, (index + number) % 4, index % 17 === 3 ? "failed" : index % 23 === 5 ? "timed_out" : "succeeded"]) : [],
+      busy: near ? [] : Array.from({ length: pixels }, (_, pixel) => Math.round(60 + 40 * Math.sin(pixel / 20 + number))),
+      failed: near ? [] : [[200 + 30 * number, 7, 3]],
+    });
+    const lanes = Array.from({ length: Math.min(count, 8 - first) }, (_, index) => lane(first + index));
+    const overview = { ...all, busy: Array.from({ length: 200 }, (_, index) => 10 + 6 * Math.cos(index / 9)), failed: Array.from({ length: 200 }, (_, index) => (index % 40 === 9 ? 2 : 0)) };
+    return { kind: "timeline", version: this.version, now: begin + 1338, start: from, end: to, overview, total: 8, first, lanes, tasks: ["train", "score", "select", "fetch"], actions: this.total };
+  }
+
+  spread(key) {
+    if (key === "in:x0") return { key, kind: "words", low: "", high: "", bins: [], marked: -1, distinct: 3, top: [["a", 5], ["b", 2]], count: 7 };
+    return { key, kind: "numbers", low: "0.0000", high: "0.9990", bins: Array.from({ length: 20 }, (_, index) => 1 + (index * 7) % 13), marked: 4, distinct: 1000, top: [], count: this.total };
+  }
+
   tree({ open, offset, count }) {
     const rows = [];
     const line = (key, kind, name, depth, total, failed, more = {}) => rows.push({ key, kind, name, depth, leaf: kind === "task", open: kind === "root" || open.includes(key), counts: { succeeded: total - failed, ...(failed ? { failed } : {}) }, total, ended: total, failed, seconds: 251, ...more });
@@ -160,7 +195,7 @@ export class FakeKernel {
       called_at: 1, queued_seconds: 0.3, seconds: 1.84, cpu_seconds: 1.71, memory_bytes: 612 * 2 ** 20,
       error: bad ? { fault: "user", code: "ValueError", message: "Input y contains NaN.", traceback: "Traceback ...\nValueError: Input y contains NaN.", frames } : null,
       inputs: [{ name: "trees", type: "int", text: "400", more: false }, { name: "depth", type: "int", text: "8", more: false }, { name: "lr", type: "float", text: "0.05", more: false }, { name: "features", type: "list", text: `[${Array.from({ length: 84 }, (_, index) => `'feature_${index}'`).join(", ")}]`, more: false }],
-      outputs: bad ? [] : [{ name: "", type: "dict", text: "{'auc': 0.8503, 'loss': 0.312}", more: false }], rich: [],
+      outputs: bad ? [] : [{ name: "", type: "dict", text: "{'auc': 0.8503, 'loss': 0.312}", more: false }], rich: this.page ? ["report"] : [],
       attempts: [{ number: 3, look: bad ? "failed" : "succeeded", ended_by: bad ? "ValueError: Input y contains NaN." : "", counted: true, worker: "worker-3", started_at: Date.now() / 1000 - 9, seconds: 1.84 }, { number: 2, look: "aborted", ended_by: "worker lost, out of memory", counted: false, worker: "worker-5", started_at: Date.now() / 1000 - 12, seconds: 0.92 }],
       log: { start: 0, text: "fold 2: 145,928 train rows, 36,483 validation rows\n84 features kept after iteration-5\nWARNING readmitted: 3 labels missing after merge\n", total: 130, lines: 3, more: false }, can_abort: false, can_rerun: true, gone: "",
     };

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from flyte_nb.views.rich import report_form
 from tests.browser.viewkit import ViewPage, longest_task_ms, view_page
 from tests.fakes.hostile import HOSTILE
 
@@ -145,9 +147,9 @@ def test_everything_can_be_reached_with_the_keyboard(opened: ViewPage) -> None:
     expect(opened.view.locator(".detail")).to_be_hidden()
     keys.press("/")
     keys.type("nothing")
-    expect(opened.view.locator(".empty")).to_contain_text("No action matches; 50,000 actions searched.")
+    expect(opened.view.locator(".empty").first).to_contain_text("No action matches; 50,000 actions searched.")
     keys.press("Escape")
-    expect(opened.view.locator(".empty")).to_be_hidden()
+    expect(opened.view.locator(".empty").first).to_be_hidden()
     opened.table.focus()
     keys.press("f")
     expect(opened.view.locator(".tok")).to_have_text("failed or timed out")
@@ -269,6 +271,92 @@ def test_screen_readers_are_told_names_counts_and_the_end_not_every_tick(opened:
         opened.view.locator("button:visible").evaluate_all("(all) => all.filter((one) => !one.textContent.trim() && !one.ariaLabel).length")
         == 0
     )
+
+
+def test_results_scroll_both_ways_without_a_long_task(browser: Browser, opened: ViewPage) -> None:
+    """Thirty columns of a million rows, with a histogram each; titles stay above their columns; the other tab is as it was."""
+    opened.open(MILLION)
+    opened.wait_rows()
+    opened.view.get_by_role("tab", name="Results").click()
+    results = opened.view.get_by_role("grid", name="Results")
+    expect(opened.view.locator(".thead:visible svg.hist")).to_have_count(29)
+    expect(opened.view.locator(".thead:visible .hist").nth(1)).to_have_text("3 different")
+    opened.screenshot("view-results")
+    browser.start_tracing(page=opened.page, categories=["toplevel", "devtools.timeline", "__metadata"])
+    for step in range(10):
+        opened.kernel("kernel.step(5000)")
+        results.evaluate("(node, part) => { node.scrollTop = node.scrollHeight * part; node.scrollLeft = 2000 * part; }", step / 10)
+        opened.page.wait_for_timeout(60)
+    longest = longest_task_ms(browser.stop_tracing())
+    last = opened.view.get_by_role("columnheader", name="metric_29")
+    results.evaluate("(node) => { node.scrollLeft = 1e6; }")
+    expect(last).to_be_in_viewport()
+    cell = opened.view.locator(".main.wide .row:not(.is-blank)").first.locator("> span").last
+    opened.view.get_by_role("tab", name="Actions").click()
+    expect(opened.rows.first).to_be_visible()
+    assert "spread" in {one["what"] for one in opened.requests("stop")}
+    opened.view.get_by_role("tab", name="Results").click()
+    expect(cell).to_be_visible()
+    title, value = (place.evaluate("(node) => node.getBoundingClientRect().right") for place in (last, cell))
+
+    assert abs(title - value) < 2
+    assert longest < MOST_TASK_MS
+
+
+def test_the_timeline_draws_zooms_and_leads_to_an_action(browser: Browser, opened: ViewPage) -> None:
+    """From how busy the workers were to single bars, by mouse and by keys; what failed stays visible; a click opens it."""
+    opened.open(MILLION)
+    opened.wait_rows()
+    browser.start_tracing(page=opened.page, categories=["toplevel", "devtools.timeline", "__metadata"])
+    opened.view.get_by_role("tab", name="Timeline").click()
+    lanes = opened.view.get_by_role("img", name="Timeline: 1,000,000 actions on 8 workers in 22m 18s")
+    expect(lanes).to_be_visible()
+    opened.screenshot("view-timeline")
+    over = opened.view.locator(".tlover").bounding_box()
+    assert over is not None
+    opened.page.mouse.move(over["x"] + 300, over["y"] + 10)
+    opened.page.mouse.down()
+    opened.page.mouse.move(over["x"] + 340, over["y"] + 10, steps=4)
+    opened.page.mouse.up()
+    near = opened.view.get_by_role("img", name="Timeline: 1,000,000 actions on 8 workers in")
+    expect(near).not_to_have_accessible_name("Timeline: 1,000,000 actions on 8 workers in 22m 18s")
+    longest = longest_task_ms(browser.stop_tracing())
+    opened.screenshot("view-timeline-near")
+    near.focus()
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.keyboard.press("+")
+    opened.page.wait_for_function(
+        "() => new Set(kernel.requests.filter((one) => one.kind === 'timeline').map((one) => one.start)).size >= 4"
+    )
+    box = near.bounding_box()
+    assert box is not None
+    opened.page.mouse.move(box["x"] + 5, box["y"] + 22)
+    expect(opened.view.locator(".tip")).to_contain_text("row 1")
+    opened.page.mouse.click(box["x"] + 5, box["y"] + 22)
+    expect(opened.view.locator(".detail .rid")).to_have_text("6c1m8wq2z1")
+    opened.screenshot("view-timeline-action")
+
+    assert longest < MOST_TASK_MS
+
+
+def test_rich_output_is_shown_without_rights(opened: ViewPage) -> None:
+    """A page in a frame: no script of it runs, it asks nobody, and it cannot reach this page."""
+    script = "parent.hit = 1; alert(1)"
+    hostile = f"<h1>Report</h1><script>{script}</script><img src=/x onerror='{script}'><form action=/x><button>b</button></form>"
+    opened.page.add_init_script("window.hit = 0;")
+    opened.open({"page": report_form({"page": hostile})["text"]})
+    opened.wait_rows()
+    opened.kernel("kernel.failed = 0")
+    opened.rows.nth(5).click()
+    frame = opened.view.locator("iframe.rich")
+    expect(frame).to_have_attribute("sandbox", "")
+    expect(opened.page.frame_locator("iframe.rich").locator("h1")).to_have_text("Report")
+    opened.screenshot("view-rich")
+
+    assert opened.page.evaluate("() => window.hit") == 0
+    opened.tab.console[:] = [
+        line for line in opened.tab.console if not re.search("sandbox|Content Security Policy", line[1])
+    ]  # the browser tells what it refused
 
 
 def test_no_text_of_a_user_becomes_markup(opened: ViewPage) -> None:

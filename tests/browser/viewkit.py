@@ -43,7 +43,7 @@ class ViewPage:
     def __init__(self, tab: Tab) -> None:
         self.tab, self.page = tab, tab.page
         self.view: Locator = self.page.locator(".fnb")
-        self.table: Locator = self.view.locator(".main .scroll")
+        self.table: Locator = self.view.get_by_role("grid", name="Actions")
         self.rows: Locator = self.view.locator(".row")
         self.groups: Locator = self.view.locator(".grow")
 

@@ -55,8 +55,27 @@
  *   outputs: Value[], rich: string[], attempts: AttemptLine[], log: LogPart, can_abort: boolean, can_rerun: boolean,
  *   gone: string}} DetailAnswer
  */
+/**
+ * @typedef {{key: string, kind: "numbers"|"words"|"none", low: string, high: string, bins: number[], marked: number,
+ *   distinct: number, top: [string, number][], count: number}} Spread
+ */
+/** @typedef {{kind: "spread", view: string, id: number, version: number, total: number, read: number, columns: Spread[]}} SpreadAnswer */
+/**
+ * @typedef {{kind: "rich", view: string, id: number, row: number, form: string, mime: string, data: string, text: string,
+ *   error: string}} RichAnswer
+ */
+/** Sub-lane, row, start, end, position in `tasks`, look. @typedef {[number, number, number, number, number, Look]} Bar */
+/**
+ * @typedef {{worker: string, rows: number, bars: Bar[], busy: number[], failed: [number, number, number][], actions: number,
+ *   longest: number}} Lane
+ */
+/** @typedef {{start: number, end: number, busy: number[], failed: number[]}} Overview */
+/**
+ * @typedef {{kind: "timeline", view: string, id: number, version: number, now: number, start: number, end: number,
+ *   overview: Overview, total: number, first: number, lanes: Lane[], tasks: string[], actions: number}} TimelineAnswer
+ */
 /** @typedef {{kind: "done", view: string, id: number, ok: boolean, message: string, run: string}} DoneAnswer */
-/** @typedef {RowsAnswer|GroupsAnswer|DetailAnswer|DoneAnswer} Answer */
+/** @typedef {RowsAnswer|GroupsAnswer|DetailAnswer|SpreadAnswer|TimelineAnswer|RichAnswer|DoneAnswer} Answer */
 /**
  * What anywidget gives: traits and custom messages.
  * @typedef {{get(name: string): any, on(name: string, call: (message: any) => void): void,
@@ -222,7 +241,7 @@ export class Link {
     model.on("msg:custom", this.receive);
   }
 
-  /** Follow a page or a detail: the newest request of a kind. @param {"rows"|"groups"|"detail"} kind @param {object} request */
+  /** Follow a page or a detail: the newest request of a kind. @param {"rows"|"groups"|"detail"|"spread"|"timeline"} kind @param {object} request */
   follow(kind, request) {
     const channel = this.channel(kind);
     channel.wanted = request;
@@ -247,7 +266,7 @@ export class Link {
     this.model.send({ ...body, kind, view: this.view, id });
   }
 
-  /** No more of this unasked. @param {""|"rows"|"groups"|"detail"} what */
+  /** No more of this unasked. @param {""|"rows"|"groups"|"detail"|"spread"|"timeline"} what */
   stop(what) {
     for (const [kind, channel] of this.channels) {
       if (what && what !== kind) continue;
@@ -301,7 +320,7 @@ export class Link {
     const channel = this.channels.get(message.kind);
     if (!channel || message.id !== channel.id) return;
     channel.flying = false;
-    const page = message.kind === "detail" ? message : merged(channel.held, /** @type {any} */ (message));
+    const page = message.kind === "rows" || message.kind === "groups" ? merged(channel.held, message) : message;
     if (page) {
       channel.held = page;
       this.onPage(message.kind, page);
@@ -540,6 +559,11 @@ class LongList {
     if (this.active < this.top) this.scrollTo(this.active);
     else if (this.active > this.top + fits - 1) this.scrollTo(this.active - fits + 1);
     this.draw();
+  }
+
+  /** Take all rows out of the page: nobody sees the list. */
+  clear() {
+    for (const node of this.nodes.splice(0)) node.remove();
   }
 
   draw() {
@@ -941,10 +965,49 @@ export function fitting(chosen, room) {
   return chosen.filter((column) => fits.has(column.key));
 }
 
+/** The first column of the results: the row's position in the run. @type {TableColumn} */
+const NUMBER = { key: "#", title: "row", type: "number", width: 6, shown: true, sortable: false };
+
+/** How a column's values are spread: bins as bars, or the number of different words. @param {Spread} spread */
+function histogram(spread) {
+  if (spread.kind !== "numbers" || !spread.bins.length) {
+    const text = spread.kind === "words" ? `${count(spread.distinct)} different` : "";
+    return el("span", { class: "hist dim", title: spread.top.map(([word, number]) => `${word}: ${count(number)}`).join("\n") }, text);
+  }
+  const most = Math.max(...spread.bins, 1);
+  const width = 100 / spread.bins.length;
+  const bar = (/** @type {number} */ bin, /** @type {number} */ index) => {
+    const height = bin ? Math.max(1.5, (bin / most) * 24) : 0;
+    return `M${(index * width).toFixed(2)} 24v${(-height).toFixed(2)}h${(width * 0.9).toFixed(2)}v${height.toFixed(2)}z`;
+  };
+  const box = document.createElementNS(SVG, "svg");
+  box.setAttribute("viewBox", "0 0 100 24");
+  box.setAttribute("preserveAspectRatio", "none");
+  box.setAttribute("class", "hist");
+  box.setAttribute("role", "img");
+  const words = `${count(spread.count)} values from ${spread.low} to ${spread.high}`;
+  box.setAttribute("aria-label", words);
+  for (const [kind, marks] of /** @type {[string, string][]} */ ([["b", spread.bins.map(bar).join("")], ["m", spread.marked < 0 ? "" : `M${((spread.marked + 0.45) * width).toFixed(2)} 0v24`]])) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("class", kind);
+    path.setAttribute("d", marks);
+    box.append(path);
+  }
+  return el("span", { class: "hist", title: words }, box);
+}
+
 class Table {
-  /** @param {RunView} view */
-  constructor(view) {
+  /** @param {RunView} view @param {"actions"|"results"} kind */
+  constructor(view, kind) {
     this.view = view;
+    this.kind = kind;
+    /** @type {Sort[]} */
+    this.sort = [];
+    /** Columns that were chosen; none are the default ones. @type {string[]} */
+    this.columns = [];
+    /** How values are spread, by column. @type {Map<string, Spread>} */
+    this.spreads = new Map();
+    this.spreadKey = "";
     /** @type {RowsAnswer|null} */
     this.page = null;
     /** @type {{offset: number, count: number}|null} */
@@ -958,8 +1021,8 @@ class Table {
     this.empty = el("div", { class: "empty" });
     this.list = new LongList({
       role: "grid",
-      label: "Actions",
-      id: `${view.id}-t`,
+      label: kind === "actions" ? "Actions" : "Results",
+      id: `${view.id}-${kind}`,
       blank: () => el("div", { class: "row", role: "row" }),
       draw: (node, position) => this.drawRow(node, position),
       needs: () => this.needs(),
@@ -971,12 +1034,14 @@ class Table {
       mark(position);
       if (view.detail.row >= 0) this.open(this.list.active);
     };
-    this.node = el("div", { class: "main" }, this.filters, this.head, this.empty, this.list.node);
+    this.node = el("div", { class: kind === "results" ? "main wide" : "main" }, this.filters, this.head, this.empty, this.list.node);
+    this.list.node.addEventListener("scroll", () => (this.head.scrollLeft = this.list.node.scrollLeft));
     this.list.node.addEventListener("pointerenter", () => this.hold(true));
     this.list.node.addEventListener("pointerleave", () => this.hold(false));
     this.pointed = false;
     this.released = false;
     this.wanted = -1;
+    this.drawnKey = "";
   }
 
   /** The order stands still while somebody points at a row, reads on, or looks at an action. */
@@ -998,15 +1063,39 @@ class Table {
   }
 
   needs() {
-    if (!this.list.viewport || !this.view.visible) return;
+    if (!this.list.viewport || !this.view.visible || this.view.tab !== this.kind) return;
     const wanted = windowAround(this.list.first, this.list.seen, this.page?.total ?? MAX_ROWS, this.asked);
     const over = this.view.head?.over ?? true;
-    const query = { ...this.view.query, ...(this.held && !over ? { hold: true } : {}) };
-    const key = JSON.stringify([wanted, query, this.view.columns]);
+    const query = { ...this.view.query, table: this.kind, sort: this.sort, ...(this.held && !over ? { hold: true } : {}) };
+    const key = JSON.stringify([wanted, query, this.columns]);
     if (this.asked && key === this.key) return;
     this.asked = wanted;
     this.key = key;
-    this.view.link.follow("rows", { follow: true, query, columns: this.view.columns, ...wanted });
+    this.view.link.follow("rows", { follow: true, query, columns: this.columns, ...wanted });
+  }
+
+  /** How the columns' values are spread: asked again when the query or the marked row is another one. */
+  needSpreads() {
+    const columns = this.layout.map((column) => column.key).filter((key) => key !== "#");
+    const request = { follow: true, query: { ...this.view.query, table: this.kind }, columns, marked: this.view.detail.row };
+    const key = JSON.stringify(request);
+    if (this.view.tab !== "results" || this.kind !== "results" || !columns.length || key === this.spreadKey) return;
+    this.spreadKey = key;
+    this.view.link.follow("spread", request);
+  }
+
+  /** @param {SpreadAnswer} answer */
+  takeSpreads(answer) {
+    this.spreads = new Map(answer.columns.map((spread) => [spread.key, spread]));
+    this.layoutKey = "";
+  }
+
+  /** Descending, ascending, default. @param {string} by */
+  sortBy(by) {
+    const sort = this.sort[0];
+    this.sort = sort?.by !== by ? [{ by, down: true }] : sort.down ? [{ by, down: false }] : [];
+    this.again();
+    this.view.draw();
   }
 
   /** Ask again: the query is another one. */
@@ -1031,33 +1120,47 @@ class Table {
     this.setEmpty();
     this.list.draw();
     this.needs();
+    this.needSpreads();
   }
 
   setLayout() {
     const catalog = this.page?.catalog ?? [];
     const shown = new Set(this.page?.columns ?? []);
     const room = this.node.clientWidth;
-    const key = JSON.stringify([catalog, [...shown], room, this.view.slim, this.view.query.sort]);
+    const key = JSON.stringify([catalog, [...shown], room, this.view.slim, this.sort]);
     if (key === this.layoutKey) return;
-    this.layoutKey = key;
+    const spreadsOnly = this.layoutKey === "" && key === this.drawnKey;
+    this.layoutKey = this.drawnKey = key;
     const chosen = (this.page?.columns ?? []).map((name) => catalog.find((column) => column.key === name)).filter((column) => column !== undefined);
-    this.layout = this.view.slim ? chosen.filter((column) => column.key === "phase" || column.key === "value" || column.key === "time") : fitting(chosen, room);
+    if (this.kind === "results") this.layout = chosen.length ? [NUMBER, ...chosen] : [];
+    else this.layout = this.view.slim ? chosen.filter((column) => column.key === "phase" || column.key === "value" || column.key === "time") : fitting(chosen, room);
     const tracks = this.layout.map((column) => (column.key === "value" ? "minmax(0,1fr)" : `${needed(column)}px`));
-    if (!this.layout.some((column) => column.key === "value") && tracks.length) tracks[tracks.length - 1] = "minmax(0,1fr)";
+    if (this.kind === "results") this.node.style.setProperty("--w", `${Math.max(room, this.layout.reduce((sum, column) => sum + needed(column) + 11, 13))}px`);
+    else if (!this.layout.some((column) => column.key === "value") && tracks.length) tracks[tracks.length - 1] = "minmax(0,1fr)";
     this.node.style.setProperty("--cols", tracks.join(" "));
-    const sort = this.view.query.sort?.[0];
-    this.head.replaceChildren(
-      ...this.layout.map((column) => {
-        const on = sort !== undefined && sort.by === column.key;
-        const title = this.view.slim && column.key === "value" ? "Task, output or error" : column.title;
-        const kind = `${column.type === "text" || column.key === "phase" ? "" : "num"}${column.key.startsWith("in:") ? " mono" : ""}${on ? " on" : ""}`;
-        const cell = el("span", { role: "columnheader", class: kind, title }, column.sortable ? button("", () => this.view.sortBy(column.key), { class: "th", tabIndex: -1 }, el("span", { class: "cut" }, title), ...(on ? [icon(sort.down ? "desc" : "asc")] : [])) : el("span", { class: "cut" }, title));
-        if (column.sortable) cell.setAttribute("aria-sort", on ? (sort.down ? "descending" : "ascending") : "none");
-        return cell;
-      }),
-    );
-    this.head.querySelector("button")?.setAttribute("tabindex", "0");
-    for (const node of this.list.nodes) node.replaceChildren();
+    const focused = this.head.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement).textContent : null;
+    this.head.replaceChildren(...this.layout.map((column) => this.headCell(column)));
+    const buttons = [...this.head.querySelectorAll("button")];
+    buttons[0]?.setAttribute("tabindex", "0");
+    if (focused !== null) buttons.find((one) => one.textContent === focused)?.focus({ preventScroll: true });
+    this.head.scrollLeft = this.list.node.scrollLeft;
+    if (!spreadsOnly) for (const node of this.list.nodes) node.replaceChildren();
+  }
+
+  /** @param {TableColumn} column */
+  headCell(column) {
+    const sort = this.sort[0];
+    const on = sort !== undefined && sort.by === column.key;
+    const title = this.view.slim && column.key === "value" && this.kind === "actions" ? "Task, output or error" : column.title;
+    const side = column.type === "text" || column.key === "phase" ? "" : "num";
+    const kind = `${side}${/^(in|out):/.test(column.key) ? " mono" : ""}${on ? " on" : ""}`;
+    const word = el("span", { class: "cut" }, title);
+    const label = column.sortable ? button("", () => this.sortBy(column.key), { class: "th", tabIndex: -1 }, word, ...(on ? [icon(sort.down ? "desc" : "asc")] : [])) : word;
+    const cell = el("span", { role: "columnheader", class: kind, title: column.key.startsWith("in:") ? `input ${title}` : title }, label);
+    if (column.sortable) cell.setAttribute("aria-sort", on ? (sort.down ? "descending" : "ascending") : "none");
+    const spread = this.spreads.get(column.key);
+    if (this.kind === "results") cell.append(spread ? histogram(spread) : el("span", { class: "hist" }));
+    return cell;
   }
 
   setFilters() {
@@ -1110,7 +1213,7 @@ class Table {
 
   /** @param {HTMLElement} cell @param {TableColumn} column @param {Row} row */
   drawCell(cell, column, row) {
-    const text = row.cells[this.page?.columns.indexOf(column.key) ?? -1] ?? "";
+    const text = column.key === "#" ? String(row.row) : (row.cells[this.page?.columns.indexOf(column.key) ?? -1] ?? "");
     if (column.key === "phase") {
       const [glyph, word] = /** @type {HTMLElement[]} */ ([...cell.children]);
       cell.className = `ph p-${row.look}`;
@@ -1173,8 +1276,9 @@ class Table {
     if (!page || !page.total) return "";
     const first = this.list.first + 1;
     const last = Math.min(page.total, Math.floor(this.list.top + this.list.viewport / ROW));
-    const of = page.total === page.searched ? count(page.total) : `${count(page.total)} (of ${count(page.searched)})`;
-    return `Rows ${count(first)}–${count(Math.max(first, last))} of ${of}${page.order ? `, ${page.order}` : ""}`;
+    const of = page.total === page.searched || this.kind === "results" ? count(page.total) : `${count(page.total)} (of ${count(page.searched)})`;
+    const hint = this.kind === "results" ? "; run.results is all of it as a DataFrame" : "";
+    return `Rows ${count(first)}–${count(Math.max(first, last))} of ${of}${page.order ? `, ${page.order}` : ""}${hint}`;
   }
 }
 
@@ -1187,6 +1291,8 @@ class Detail {
     this.row = -1;
     /** @type {DetailAnswer|null} */
     this.answer = null;
+    /** Rich forms of the output that have come, and those that were asked for, by name. @type {Map<string, RichAnswer|null>} */
+    this.rich = new Map();
     this.drawn = "";
     this.glyph = el("span", { class: "glyph" });
     this.name = el("span", { class: "nm cut" });
@@ -1211,6 +1317,7 @@ class Detail {
     if (row === this.row) return;
     this.row = row;
     this.answer = null;
+    this.rich = new Map();
     this.drawn = "";
     this.node.hidden = false;
     this.view.link.follow("detail", { follow: true, row, log_from: 0, full: false });
@@ -1289,7 +1396,7 @@ class Detail {
     if (answer.gone) parts.push(["Action", "", [el("p", {}, answer.gone)]]);
     if (answer.error) parts.push(["Error", "", this.errorPart(answer.error)]);
     parts.push(["Inputs", count(answer.inputs.length), this.valuesPart(answer.inputs, "No inputs.")]);
-    if (!answer.error || answer.outputs.length) parts.push(["Output", answer.outputs.length ? "" : "none", this.valuesPart(answer.outputs, "No output yet.")]);
+    if (!answer.error || answer.outputs.length) parts.push(["Output", answer.outputs.length ? "" : "none", [...this.richPart(answer), ...this.valuesPart(answer.outputs, "No output yet.")]]);
     parts.push(["Attempts", count(answer.attempts.length), this.attemptsPart(answer)]);
     parts.push(["Log", log.lines ? plural(log.lines, "line") : "empty", this.logPart(log)]);
     const heads = parts.map(([title, note, body]) => {
@@ -1374,6 +1481,37 @@ class Detail {
     return [el("dl", { class: "kv" }, ...rows)];
   }
 
+  /** An output's own picture or page: the first form that it has, and buttons for the others. @param {DetailAnswer} answer @returns {HTMLElement[]} */
+  richPart(answer) {
+    if (answer.rich.length && !this.rich.size) this.askRich(/** @type {string} */ (answer.rich[0]));
+    const shown = [...this.rich.values()].flatMap((form) => (form ? [this.richForm(form)] : []));
+    const more = answer.rich.filter((form) => !this.rich.has(form)).map((form) => button(`Show ${form}`, () => this.askRich(form)));
+    return [...shown, ...more];
+  }
+
+  /** @param {string} form */
+  askRich(form) {
+    const row = this.row;
+    this.rich.set(form, null);
+    this.view.link.ask("rich", { row, form }, (/** @type {RichAnswer} */ answer) => {
+      if (row !== this.row || answer.kind !== "rich") return;
+      this.rich.set(form, answer);
+      this.drawn = "";
+      this.view.draw();
+    });
+  }
+
+  /** A picture, or a page in a frame without rights: no script runs in it, and it reaches neither this page nor the net. @param {RichAnswer} form @returns {HTMLElement} */
+  richForm(form) {
+    if (form.error) return el("p", { class: "dim" }, form.error);
+    if (form.mime === "image/png" || form.mime === "image/jpeg") return el("img", { class: "rich", alt: `Output as ${form.form}`, src: `data:${form.mime};base64,${form.data}` });
+    if (form.mime !== "text/html") return el("pre", {}, form.text);
+    const frame = el("iframe", { class: "rich", title: `Output as ${form.form}` });
+    frame.setAttribute("sandbox", "");
+    frame.srcdoc = form.text;
+    return frame;
+  }
+
   /** @param {DetailAnswer} answer */
   attemptsPart(answer) {
     if (!answer.attempts.length) return [el("p", { class: "dim" }, answer.look === "cached" || answer.look === "recovered" ? "None: an earlier result was taken." : "None yet.")];
@@ -1405,6 +1543,323 @@ class Detail {
   }
 }
 
+// ---------------------------------------------------------------------------------------------------- H: the timeline
+/** Pixels: of a sub-lane, between lanes, of the axis, of the overview. */
+const LANE = 9;
+const LANE_GAP = 12;
+const AXIS = 18;
+const OVERVIEW = 34;
+const MAX_LANES = 40;
+const MOST_PIXELS = 2_400;
+
+/** Steps of an axis that are whole for a reader, in seconds. */
+const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+
+/** Marks of an axis: seconds from `from` to `to` with room for a label each. @param {number} from @param {number} to @param {number} pixels */
+export function axisMarks(from, to, pixels) {
+  const step = STEPS.find((one) => (one / (to - from)) * pixels >= 70) ?? 86400 * Math.ceil((to - from) / 86400 / 8);
+  const marks = [];
+  for (let mark = Math.ceil(from / step) * step; mark <= to && marks.length < 50; mark += step) marks.push(mark);
+  return marks;
+}
+
+/** When what ran where: a lane per worker, drawn on a canvas since there may be a thousand bars. */
+class Timeline {
+  /** @param {RunView} view */
+  constructor(view) {
+    this.view = view;
+    /** The span that is seen, UTC seconds; both 0: all of it. */
+    this.start = 0;
+    this.end = 0;
+    this.first = 0;
+    this.key = "";
+    /** @type {TimelineAnswer|null} */
+    this.answer = null;
+    this.over = el("canvas", { class: "tlover", role: "img", "aria-label": "The whole run: drag to choose a span" });
+    this.canvas = el("canvas", { class: "tllanes", role: "img", tabIndex: 0, "aria-label": "Timeline" });
+    this.tip = el("div", { class: "tip", hidden: true });
+    this.labels = el("div", { class: "tllabels" });
+    this.note = el("span", { class: "dim cut" });
+    this.legend = el("span", { class: "tllegend" });
+    this.pages = el("span", { class: "tlpages" });
+    const zoom = (/** @type {number} */ factor) => () => this.zoom(factor);
+    const tools = [button("Zoom in", zoom(0.5)), button("Zoom out", zoom(2)), button("All", () => this.look(0, 0)), button("Last minute", () => this.lastMinute())];
+    this.scroller = el("div", { class: "tlscroll" }, this.labels, this.canvas, this.tip);
+    this.node = el("div", { class: "tl", hidden: true }, el("div", { class: "tltool" }, ...tools, this.legend, el("span", { class: "sp" }), this.note, this.pages), this.over, this.scroller);
+    this.canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.pointed(event));
+    this.canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    this.canvas.addEventListener("click", (/** @type {MouseEvent} */ event) => this.clicked(event));
+    this.canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.pressed(event));
+    this.over.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.drag(event));
+  }
+
+  needs() {
+    const pixels = Math.min(MOST_PIXELS, this.canvas.clientWidth);
+    if (!pixels || !this.view.visible || this.view.tab !== "timeline") return;
+    const request = { follow: true, start: this.start, end: this.end, span: 0, pixels, first: this.first, count: MAX_LANES };
+    const key = JSON.stringify(request);
+    if (key === this.key) return;
+    this.key = key;
+    this.view.link.follow("timeline", request);
+  }
+
+  /** @param {number} start @param {number} end */
+  look(start, end) {
+    this.start = start;
+    this.end = end;
+    this.needs();
+    this.draw();
+  }
+
+  /** The span that is seen, in numbers. @returns {[number, number]} */
+  span() {
+    const answer = this.answer;
+    return this.end > this.start ? [this.start, this.end] : answer ? [answer.start, answer.end] : [0, 1];
+  }
+
+  /** @param {number} factor @param {number} [at] */
+  zoom(factor, at = 0.5) {
+    const all = this.answer?.overview;
+    if (!all) return;
+    const [start, end] = this.span();
+    const width = Math.max(0.002, (end - start) * factor);
+    const middle = start + (end - start) * at;
+    const from = Math.max(all.start, middle - width * at);
+    const to = Math.min(all.end, from + width);
+    if (from <= all.start && to >= all.end) this.look(0, 0);
+    else this.look(from, to);
+  }
+
+  /** @param {number} part */
+  pan(part) {
+    const all = this.answer?.overview;
+    const [start, end] = this.span();
+    if (!all || !this.end) return;
+    const move = Math.max(all.start - start, Math.min(all.end - end, (end - start) * part));
+    this.look(start + move, end + move);
+  }
+
+  lastMinute() {
+    const all = this.answer?.overview;
+    if (all) this.look(Math.max(all.start, all.end - 60), all.end);
+  }
+
+  /** @param {KeyboardEvent} event */
+  pressed(event) {
+    /** @type {{[key: string]: () => void}} */
+    const keys = { ArrowLeft: () => this.pan(-0.2), ArrowRight: () => this.pan(0.2), "+": () => this.zoom(0.5), "-": () => this.zoom(2), Home: () => this.look(0, 0) };
+    const act = keys[event.key];
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    act();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** A span is chosen in the overview; a click without a drag shows all. @param {PointerEvent} down */
+  drag(down) {
+    const all = this.answer?.overview;
+    if (!all) return;
+    const box = this.over.getBoundingClientRect();
+    const at = (/** @type {PointerEvent} */ event) => all.start + Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)) * (all.end - all.start);
+    const from = at(down);
+    this.over.setPointerCapture(down.pointerId);
+    const up = (/** @type {PointerEvent} */ event) => {
+      const to = at(event);
+      if (Math.abs(event.clientX - down.clientX) < 4) this.look(0, 0);
+      else this.look(Math.min(from, to), Math.max(from, to));
+    };
+    this.over.addEventListener("pointerup", up, { once: true });
+  }
+
+  /** The bar, or the failure, at a place. @param {MouseEvent} event @returns {{text: string, row: number}|null} */
+  at(event) {
+    const answer = this.answer;
+    if (!answer) return null;
+    const box = this.canvas.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const seconds = (x / box.width) * (answer.end - answer.start);
+    const slack = (2 / box.width) * (answer.end - answer.start);
+    let top = AXIS;
+    for (const lane of answer.lanes) {
+      const height = Math.max(1, lane.rows) * LANE;
+      if (y >= top && y < top + height + LANE_GAP) {
+        const failed = lane.failed.find(([pixel]) => Math.abs((pixel / answer_pixels(answer, box.width)) * box.width - x) < 3);
+        const bar = lane.bars.find(([sub, , from, to]) => y >= top + sub * LANE && y < top + (sub + 1) * LANE && seconds >= from - slack && seconds <= to + slack);
+        if (bar) return { text: `${answer.tasks[bar[4]] ?? ""} · ${WORDS[bar[5]] ?? bar[5]} · ${duration(bar[3] - bar[2])} · row ${bar[1]}`, row: bar[1] };
+        if (failed) return { text: `${plural(failed[2], "failure")} here · row ${failed[1]}`, row: failed[1] };
+        const busy = lane.busy[Math.floor(x)];
+        return busy === undefined ? null : { text: `${lane.worker}: ${busy} % busy`, row: -1 };
+      }
+      top += height + LANE_GAP;
+    }
+    return null;
+  }
+
+  /** @param {PointerEvent} event */
+  pointed(event) {
+    const found = this.at(event);
+    this.tip.hidden = !found;
+    if (!found) return;
+    setText(this.tip, found.text);
+    const box = this.scroller.getBoundingClientRect();
+    const left = Math.min(event.clientX - box.left + 12, Math.max(0, box.width - this.tip.offsetWidth - 4));
+    this.tip.style.transform = `translate(${left}px, ${event.clientY - box.top + this.scroller.scrollTop + 14}px)`;
+  }
+
+  /** @param {MouseEvent} event */
+  clicked(event) {
+    const found = this.at(event);
+    if (found && found.row >= 0) this.view.detail.open(found.row);
+  }
+
+  update() {
+    this.needs();
+    this.draw();
+  }
+
+  draw() {
+    const answer = this.answer;
+    if (!answer || this.node.hidden) return;
+    const lanes = answer.lanes.reduce((sum, lane) => sum + Math.max(1, lane.rows) * LANE + LANE_GAP, AXIS);
+    const colours = this.colours();
+    this.drawOverview(surface(this.over, OVERVIEW), answer, colours);
+    const pen = surface(this.canvas, lanes);
+    const width = this.canvas.clientWidth;
+    const scale = width / Math.max(1e-9, answer.end - answer.start);
+    this.drawAxis(pen, answer, width, lanes, colours);
+    let top = AXIS;
+    const labels = [];
+    for (const lane of answer.lanes) {
+      this.drawLane(pen, lane, answer, { top, scale, width, colours });
+      const label = el("span", { class: "cut", title: `${lane.worker}: ${plural(lane.actions, "action")}` }, lane.worker || "kernel");
+      label.style.top = `${top - 5}px`;
+      labels.push(label);
+      top += Math.max(1, lane.rows) * LANE + LANE_GAP;
+    }
+    this.labels.replaceChildren(...labels);
+    this.drawWords(answer);
+  }
+
+  /** @param {TimelineAnswer} answer */
+  drawWords(answer) {
+    const words = `${plural(answer.actions, "action")} on ${plural(answer.total, "worker")} in ${duration(answer.end - answer.start)}`;
+    setText(this.note, words);
+    setAttribute(this.canvas, "aria-label", `Timeline: ${words}`);
+    const key = answer.tasks.join("\n");
+    if (this.legend.dataset.key !== key) {
+      this.legend.dataset.key = key;
+      this.legend.replaceChildren(...answer.tasks.slice(0, 6).map((task, index) => el("span", { class: "cut", title: task }, el("i", { class: `sw sw${Math.min(index, 3)}` }), task)));
+    }
+    const more = answer.total > MAX_LANES;
+    if (!more) this.pages.replaceChildren();
+    else if (this.pages.dataset.first !== `${answer.first}/${answer.total}`) {
+      this.pages.dataset.first = `${answer.first}/${answer.total}`;
+      const go = (/** @type {number} */ by) => () => {
+        this.first = Math.max(0, Math.min(answer.total - 1, answer.first + by));
+        this.needs();
+      };
+      this.pages.replaceChildren(iconButton("left", "Workers before", go(-MAX_LANES)), `workers ${answer.first + 1}–${Math.min(answer.total, answer.first + MAX_LANES)} of ${answer.total}`, iconButton("right", "Workers after", go(MAX_LANES)));
+    }
+  }
+
+  /** Colours as the theme has them now. */
+  colours() {
+    const probe = el("i", { class: "probe" });
+    this.node.append(probe);
+    const of = (/** @type {string} */ name) => {
+      probe.style.color = `var(${name})`;
+      return getComputedStyle(probe).color;
+    };
+    const found = { soft: of("--soft"), brand: of("--brand"), err: of("--err"), warn: of("--warn"), edge: of("--edge"), dim: of("--dim"), line: of("--line"), bg: of("--bg"), sel: of("--sel") };
+    probe.remove();
+    return found;
+  }
+
+  /** @param {CanvasRenderingContext2D} pen @param {TimelineAnswer} answer @param {{[name: string]: string}} colours */
+  drawOverview(pen, answer, colours) {
+    const all = answer.overview;
+    const width = this.over.clientWidth;
+    const most = Math.max(...all.busy, 1e-9);
+    const step = width / Math.max(1, all.busy.length);
+    const x = (/** @type {number} */ time) => ((time - all.start) / Math.max(1e-9, all.end - all.start)) * width;
+    const [start, end] = this.span();
+    if (this.end) {
+      pen.fillStyle = colours.sel ?? "";
+      pen.fillRect(x(start), 0, Math.max(2, x(end) - x(start)), OVERVIEW);
+    }
+    pen.fillStyle = colours.soft ?? "";
+    all.busy.forEach((busy, index) => {
+      const height = busy ? Math.max(1, (busy / most) * (OVERVIEW - 8)) : 0;
+      pen.fillRect(index * step, OVERVIEW - height, Math.max(1, step - 0.5), height);
+    });
+    pen.fillStyle = colours.err ?? "";
+    all.failed.forEach((failed, index) => failed && pen.fillRect(index * step, 0, Math.max(2, step - 0.5), 6));
+    if (!this.end) return;
+    pen.strokeStyle = colours.brand ?? "";
+    pen.strokeRect(x(start) + 0.5, 0.5, Math.max(2, x(end) - x(start)) - 1, OVERVIEW - 1);
+  }
+
+  /** @param {CanvasRenderingContext2D} pen @param {TimelineAnswer} answer @param {number} width @param {number} height @param {{[name: string]: string}} colours */
+  drawAxis(pen, answer, width, height, colours) {
+    const zero = this.view.fixed.started_at;
+    pen.font = `11px ${getComputedStyle(this.node).fontFamily}`;
+    pen.textBaseline = "top";
+    for (const mark of axisMarks(answer.start - zero, answer.end - zero, width)) {
+      const x = Math.round(((mark + zero - answer.start) / (answer.end - answer.start)) * width) + 0.5;
+      pen.fillStyle = colours.line ?? "";
+      pen.fillRect(x, AXIS - 4, 1, height);
+      pen.fillStyle = colours.dim ?? "";
+      if (x < width - 40) pen.fillText(mark ? duration(mark) : "start", x + 3, 1);
+    }
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} pen @param {Lane} lane @param {TimelineAnswer} answer
+   * @param {{top: number, scale: number, width: number, colours: {[name: string]: string}}} place
+   */
+  drawLane(pen, lane, answer, { top, scale, width, colours }) {
+    const height = Math.max(1, lane.rows) * LANE - 2;
+    const pixels = answer_pixels(answer, width);
+    pen.fillStyle = colours.soft ?? "";
+    lane.busy.forEach((busy, pixel) => {
+      if (!busy) return;
+      const tall = Math.max(1, (Math.min(100, busy) / 100) * height);
+      pen.fillRect((pixel / pixels) * width, top + height - tall, Math.max(1, width / pixels), tall);
+    });
+    for (const [sub, , from, to, task, look] of lane.bars) {
+      const [x, y] = [from * scale, top + sub * LANE];
+      const wide = Math.max(1, (to - from) * scale - 0.5);
+      const bad = look === "failed" ? colours.err : look === "timed_out" ? colours.warn : null;
+      const colour = bad ?? (look === "aborted" ? colours.edge : look === "running" ? colours.brand : colours.soft) ?? "";
+      pen.fillStyle = pen.strokeStyle = colour;
+      // Tasks differ by shape, not by colour alone: full, thin, outline, then stripes.
+      if (bad) pen.fillRect(x, y - 1, Math.max(2, wide), LANE);
+      else if (task === 1) pen.fillRect(x, y + 2, wide, 3);
+      else if (task === 2 && wide > 3) pen.strokeRect(x + 0.5, y + 0.5, wide - 1, 6);
+      else if (task > 2 && wide > 4) for (let stripe = 0; stripe < wide; stripe += 4) pen.fillRect(x + stripe, y, Math.min(2, wide - stripe), 7);
+      else pen.fillRect(x, y, wide, 7);
+    }
+    pen.fillStyle = colours.err ?? "";
+    for (const [pixel] of lane.failed) pen.fillRect((pixel / pixels) * width, top - 2, 2, height + 4);
+  }
+}
+
+/** How many pixels an answer was made for. @param {TimelineAnswer} answer @param {number} width */
+const answer_pixels = (answer, width) => Math.max(1, ...answer.lanes.map((lane) => lane.busy.length)) > 1 ? Math.max(...answer.lanes.map((lane) => lane.busy.length)) : Math.min(MOST_PIXELS, width);
+
+/** A canvas, cleared and in the screen's own pixels. @param {HTMLCanvasElement} canvas @param {number} height @returns {CanvasRenderingContext2D} */
+function surface(canvas, height) {
+  const ratio = window.devicePixelRatio || 1;
+  const [wide, tall] = [Math.round(canvas.clientWidth * ratio), Math.round(height * ratio)];
+  if (canvas.width !== wide) canvas.width = wide;
+  if (canvas.height !== tall) canvas.height = tall;
+  canvas.style.height = `${height}px`;
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, canvas.clientWidth, height);
+  return pen;
+}
+
 // ---------------------------------------------------------------------------------------------------- the view
 const KEYS = [
   ["↑ ↓ Home End PgUp PgDn", "move in the table or the groups"],
@@ -1412,6 +1867,7 @@ const KEYS = [
   ["Enter", "open the action, or filter by the group"],
   ["j k", "next, previous"],
   ["/", "search"],
+  ["1 2 3", "Actions, Results, Timeline"],
   ["f", "only what failed"],
   ["c", "copy the row"],
   ["Esc", "close, clear the search, leave"],
@@ -1438,8 +1894,6 @@ export class RunView {
     /** Words for the node and the cause that are filtered by. */
     this.nodeName = "";
     this.causeText = "";
-    /** @type {string[]} */
-    this.columns = [];
     this.slim = false;
     this.aborting = false;
     this.rerunning = false;
@@ -1463,12 +1917,19 @@ export class RunView {
     this.digest = new Digest(this);
     this.detail = new Detail(this);
     this.groups = new Groups(this);
-    this.table = new Table(this);
+    this.actions = new Table(this, "actions");
+    this.results = new Table(this, "results");
+    this.timeline = new Timeline(this);
+    /** The tab that is open, and the table that is seen or was seen last. @type {"actions"|"results"|"timeline"} */
+    this.tab = "actions";
+    this.table = this.actions;
+    this.tabs = /** @type {HTMLElement[]} */ ([]);
+    this.resultsCount = el("span", { class: "dim" });
     this.count = el("span", { class: "dim" });
     this.search = el("input", { type: "search", placeholder: "Search names, inputs, errors", "aria-label": "Search names, inputs, outputs and errors", spellcheck: false, autocomplete: "off", oninput: () => this.typed() });
     this.columnsButton = button("", () => this.toggleMenu(), { class: "ghost cols", "aria-haspopup": "true", "aria-expanded": "false" }, "Columns ", icon("down"));
     this.menu = el("div", { class: "menu", role: "group", "aria-label": "Columns", hidden: true });
-    this.panes = el("div", { class: "panes" }, this.groups.node, this.table.node, this.detail.node);
+    this.panes = el("div", { class: "panes" }, this.groups.node, this.actions.node, this.results.node, this.timeline.node, this.detail.node);
     this.rows = el("span", { class: "cut" });
     this.newer = button("", () => this.table.release(), { class: "ghost newer", title: "Show the newest first again" });
     this.fresh = el("span");
@@ -1501,8 +1962,10 @@ export class RunView {
 
   /** Take over what a reader had chosen in a view that has just been replaced. @param {RunView} former */
   goOn(former) {
-    const { query, nodeName, causeText, columns, folded, rerunning } = former;
-    Object.assign(this, { query, nodeName, causeText, columns, folded, rerunning });
+    const { query, nodeName, causeText, folded, rerunning } = former;
+    Object.assign(this, { query, nodeName, causeText, folded, rerunning });
+    for (const kind of /** @type {const} */ (["actions", "results"])) Object.assign(this[kind], { sort: former[kind].sort, columns: former[kind].columns });
+    if (former.tab !== "actions") this.showTab(former.tab);
     this.search.value = former.search.value;
     this.groups.open = former.groups.open;
     this.groups.sort = former.groups.sort;
@@ -1541,8 +2004,13 @@ export class RunView {
 
   build() {
     const field = el("label", { class: "field" }, icon("search"), this.search, el("kbd", { "aria-hidden": "true" }, "/"));
-    const tab = el("button", { type: "button", class: "tab", role: "tab", "aria-selected": "true" }, "Actions ", this.count);
-    const tools = el("div", { class: "tabs" }, el("span", { role: "tablist", class: "tablist" }, tab), el("span", { class: "sp" }), field, this.columnsButton);
+    this.tabs = [
+      button("", () => this.showTab("actions"), { class: "tab", role: "tab", "aria-selected": "true" }, "Actions ", this.count),
+      button("", () => this.showTab("results"), { class: "tab", role: "tab", "aria-selected": "false" }, "Results ", this.resultsCount),
+      button("Timeline", () => this.showTab("timeline"), { class: "tab", role: "tab", "aria-selected": "false" }),
+    ];
+    this.results.node.hidden = true;
+    const tools = el("div", { class: "tabs" }, el("span", { role: "tablist", class: "tablist" }, ...this.tabs), el("span", { class: "sp" }), field, this.columnsButton);
     const foot = el("div", { class: "foot" }, this.rows, this.newer, el("span", { class: "sp" }), this.toast, this.fresh, this.help, this.grip);
     this.whole.append(this.header.node, this.digest.node, tools, this.menu, this.panes, this.keys, foot);
     const label = `Run ${this.fixed.task} ${this.fixed.run}`;
@@ -1568,7 +2036,7 @@ export class RunView {
   /** What the traits tell before the first request is answered. */
   showFirst() {
     const first = this.model.get("first");
-    if (first?.rows) this.table.take(first.rows);
+    if (first?.rows) this.actions.take(first.rows);
     if (first?.groups) this.groups.page = first.groups;
   }
 
@@ -1598,6 +2066,8 @@ export class RunView {
   /** @param {string} kind @param {any} answer */
   take(kind, answer) {
     if (kind === "rows") this.table.take(answer);
+    if (kind === "spread") this.results.takeSpreads(answer);
+    if (kind === "timeline") this.timeline.answer = answer;
     if (kind === "groups") this.groups.page = answer;
     if (kind === "detail") this.detail.take(answer);
     this.draw();
@@ -1617,7 +2087,9 @@ export class RunView {
     this.layout();
     this.table.asked = null;
     this.groups.asked = null;
+    this.results.spreadKey = this.timeline.key = "";
     this.table.needs();
+    this.timeline.needs();
     this.groups.needs();
     this.detail.again();
   }
@@ -1648,12 +2120,14 @@ export class RunView {
     this.header.update(head, this.fixed);
     this.digest.update(head, this.model.get("causes"));
     setText(this.count, count(head.total));
+    setText(this.resultsCount, count(head.results));
     this.groups.update();
-    this.table.update();
+    if (this.tab === "timeline") this.timeline.update();
+    else this.table.update();
     this.arrive();
     this.detail.update();
-    setText(this.rows, this.table.footText());
-    const newer = this.table.held ? (this.table.page?.newer ?? 0) : 0;
+    setText(this.rows, this.tab === "timeline" ? "Drag in the overview to choose a span; + − ← → on the lanes" : this.table.footText());
+    const newer = this.tab !== "timeline" && this.table.held ? (this.table.page?.newer ?? 0) : 0;
     this.newer.hidden = !newer || head.over;
     setText(this.newer, `order held, ${count(newer)} newer`);
     setText(this.fresh, this.freshness(head));
@@ -1712,6 +2186,27 @@ export class RunView {
   }
 
   // ---- what a reader does
+  /** @param {"actions"|"results"|"timeline"} tab */
+  showTab(tab) {
+    if (this.tab === tab) return;
+    this.tab = tab;
+    if (tab !== "timeline") this.table = this[tab];
+    this.actions.node.hidden = tab !== "actions";
+    this.results.node.hidden = tab !== "results";
+    this.timeline.node.hidden = tab !== "timeline";
+    this.columnsButton.hidden = tab === "timeline";
+    for (const table of [this.actions, this.results]) if (table.kind !== tab) table.list.clear();
+    this.table.asked = null;
+    this.results.spreadKey = this.timeline.key = "";
+    if (tab !== "results") this.link.stop("spread");
+    if (tab !== "timeline") this.link.stop("timeline");
+    else this.link.stop("rows");
+    this.panes.classList.toggle("whole", tab !== "actions");
+    this.tabs.forEach((node, index) => setAttribute(node, "aria-selected", String(["actions", "results", "timeline"][index] === tab)));
+    this.layout();
+    this.draw();
+  }
+
   changed() {
     this.table.again();
     this.draw();
@@ -1739,14 +2234,6 @@ export class RunView {
     this.causeText = cause.text;
     this.changed();
     this.table.list.node.focus({ preventScroll: true });
-  }
-
-  /** Descending, ascending, default. @param {string} by */
-  sortBy(by) {
-    const sort = this.query.sort?.[0];
-    const next = sort?.by !== by ? [{ by, down: true }] : sort.down ? [{ by, down: false }] : [];
-    this.query = { ...this.query, sort: next };
-    this.changed();
   }
 
   typed() {
@@ -1779,7 +2266,7 @@ export class RunView {
 
   clearFilters() {
     this.search.value = "";
-    this.query = { ...(this.query.sort ? { sort: this.query.sort } : {}) };
+    this.query = {};
     this.changed();
   }
 
@@ -1794,7 +2281,7 @@ export class RunView {
     this.menu.replaceChildren(
       ...(page?.catalog ?? []).map((column) => {
         const box = el("input", { type: "checkbox", checked: shown.has(column.key), onchange: () => this.chooseColumn(column.key, box.checked) });
-        const crowded = shown.has(column.key) && !drawn.has(column.key) && !this.slim;
+        const crowded = this.table.kind === "actions" && shown.has(column.key) && !drawn.has(column.key) && !this.slim;
         return el("label", {}, box, el("span", { class: "cut" }, column.title), ...(crowded ? [el("span", { class: "dim" }, "no room")] : []));
       }),
       button("Default columns", () => this.chooseColumn("", false), { class: "ghost" }),
@@ -1808,7 +2295,7 @@ export class RunView {
     const shown = new Set(page?.columns ?? []);
     if (on) shown.add(key);
     else shown.delete(key);
-    this.columns = key ? (page?.catalog ?? []).map((column) => column.key).filter((name) => shown.has(name)) : [];
+    this.table.columns = key ? (page?.catalog ?? []).map((column) => column.key).filter((name) => shown.has(name)) : [];
     this.table.asked = null;
     this.table.needs();
     if (!key) this.toggleMenu();
@@ -1881,6 +2368,9 @@ export class RunView {
     } else if (event.key === "/") this.search.focus();
     else if (event.key === "?") this.toggleKeys();
     else if (event.key === "f") this.toggleFailed();
+    else if (event.key === "1") this.showTab("actions");
+    else if (event.key === "2") this.showTab("results");
+    else if (event.key === "3") this.showTab("timeline");
     else return;
     event.preventDefault();
     event.stopPropagation();

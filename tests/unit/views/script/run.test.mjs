@@ -193,3 +193,12 @@ test("columns that do not fit give way, inputs first", () => {
   assert.ok(some.length < all.length);
   for (const key of ["phase", "task", "value", "time"]) assert.ok(some.includes(key), key);
 });
+
+test("an axis has whole marks with room for their words", () => {
+  assert.deepEqual(view.axisMarks(0, 60, 700), [0, 10, 20, 30, 40, 50, 60]);
+  assert.ok(view.axisMarks(0, 30 * 86400, 700).length <= 10);
+  for (const span of [0.002, 0.7, 61, 5000, 1e6]) {
+    const marks = view.axisMarks(3, 3 + span, 900);
+    assert.ok(marks.length >= 1 && marks.length <= 13, `${span}: ${marks.length}`);
+  }
+});
