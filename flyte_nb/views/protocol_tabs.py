@@ -105,7 +105,7 @@ class Lane(TypedDict):
 
 
 class Overview(TypedDict):
-    """The whole run in `MAX_OVERVIEW` steps: how many actions ran at once on average, and where some ended badly."""
+    """The whole run in `MAX_OVERVIEW` steps: how many actions ran at once on average, and the steps in which some ended badly."""
 
     start: float
     end: float

@@ -161,7 +161,7 @@ export class FakeKernel {
       failed: near ? [] : [[200 + 30 * number, 7, 3]],
     });
     const lanes = Array.from({ length: Math.min(count, 8 - first) }, (_, index) => lane(first + index));
-    const overview = { ...all, busy: Array.from({ length: 200 }, (_, index) => 10 + 6 * Math.cos(index / 9)), failed: Array.from({ length: 200 }, (_, index) => (index % 40 === 9 ? 2 : 0)) };
+    const overview = { ...all, busy: Array.from({ length: 200 }, (_, index) => 10 + 6 * Math.cos(index / 9)), failed: [9, 49, 89, 129, 169] };
     return { kind: "timeline", version: this.version, now: begin + 1338, start: from, end: to, overview, total: 8, first, lanes, tasks: ["train", "score", "select", "fetch"], actions: this.total };
   }
 

@@ -1793,7 +1793,7 @@ class Timeline {
       pen.fillRect(index * step, OVERVIEW - height, Math.max(1, step - 0.5), height);
     });
     pen.fillStyle = colours.err ?? "";
-    all.failed.forEach((failed, index) => failed && pen.fillRect(index * step, 0, Math.max(2, step - 0.5), 6));
+    for (const index of all.failed) pen.fillRect(index * step, 0, Math.max(2, step - 0.5), 6);
     if (!this.end) return;
     pen.strokeStyle = colours.brand ?? "";
     pen.strokeRect(x(start) + 0.5, 0.5, Math.max(2, x(end) - x(start)) - 1, OVERVIEW - 1);
