@@ -175,6 +175,7 @@ class _WorkerEnd:
     def __init__(self, address: LinkAddress, worker: Worker) -> None:
         self._address, self._name = address, str(worker.name)
         self._worker = str(worker.address)
+        self._dask = worker
         self._slots: int = worker.state.nthreads
         self._memory_limit = int(worker.memory_manager.memory_limit or 0)
         self._gpus = gpus_of(worker, address)
@@ -236,6 +237,13 @@ class _WorkerEnd:
             await session.agent.close()
             session.link.close()
             session = None if self._stopping.is_set() else await self._find_again(tls)
+        if self._address.topic and not self._stopping.is_set() and self._kernel_is_gone():
+            self._dask.loop.add_callback(self._clear_away)
+
+    async def _clear_away(self) -> None:
+        """On Dask's loop: a kernel that was killed cannot take its plugin off a cluster that others use; the first to see it does."""
+        with suppress(OSError, ValueError):  # another worker was first; or the scheduler is away, and knows nothing when it is back
+            await self._dask.scheduler.unregister_worker_plugin(name=self._address.topic)
 
     async def _join(self, tls: ssl.SSLContext) -> _Session:
         hello = self._hello()

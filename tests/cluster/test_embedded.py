@@ -45,7 +45,7 @@ def _workers(leak_check: LeakCheck) -> Iterator[None]:
 @contextlib.contextmanager
 def kernel(**settings: Any) -> Iterator[Workspace]:
     """A kernel with a cluster of its own."""
-    space = Workspace(Settings(**{"memory_limit": 0, "block": False, **settings}))
+    space = Workspace(Settings(**{"memory_limit": 0, "block": False, "store": ":memory:", **settings}))
     try:
         with current(space):
             space.start_cluster()
@@ -272,7 +272,7 @@ def work(path: str) -> int:
     return 0
 
 if __name__ == "__main__":
-    flyte.init(workers=2, memory_limit=0, block=False)
+    flyte.init(workers=2, memory_limit=0, block=False, store=":memory:")
     home = workspace.current()
     home.start_cluster()
     if sys.argv[1] == "work":

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 from distributed.security import Security
 
 import flyte_nb as flyte
 from flyte_nb import errors
 from flyte_nb.settings import Settings
 from flyte_nb.workspace import Workspace
-from tests.cluster.command_line import CommandLine, family
+from tests.cluster.command_line import ROOT, CommandLine, family
 from tests.cluster.conftest import wait_until
 from tests.fakes.spaces import current, finished, output, phases
 from tests.leaks import LeakCheck
@@ -66,7 +68,7 @@ def wait_for_workers(cluster: CommandLine, count: int, security: Security | None
 @contextlib.contextmanager
 def kernel(cluster: object, **settings: Any) -> Iterator[Workspace]:
     """A kernel that uses a cluster; as several may."""
-    space = Workspace(Settings(cluster=cluster, block=False, **settings))
+    space = Workspace(Settings(**{"cluster": cluster, "block": False, "store": ":memory:", **settings}))
     try:
         with current(space):
             space.start_cluster()
@@ -134,7 +136,7 @@ def test_a_cluster_is_named_by_address_client_or_object(theirs: CommandLine) -> 
 def test_init_connects_at_once_and_says_what_is_wrong(theirs: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong address is an error of the cell that names it, and changes nothing; the same one again costs nothing."""
     monkeypatch.setattr("flyte_nb.engine.connecting.CONNECT_SECONDS", 0.5)
-    space = Workspace(Settings(block=False))
+    space = Workspace(Settings(block=False, store=":memory:"))
     try:
         with current(space):
             monkeypatch.setattr("flyte_nb.workspace._current", space)
@@ -417,3 +419,126 @@ def test_a_cluster_that_does_not_come_back_ends_its_runs(own: CommandLine, monke
         own.start_worker("next", "--no-nanny")
         assert output(flyte.run(squares, 3)) == 5
         assert workers(space) == 1
+
+
+def test_a_cluster_object_follows_the_load(leak_check: LeakCheck, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its size can be changed from here: it grows for a run and shrinks after it, and no action is lost."""
+    monkeypatch.setattr("flyte_nb.engine.scaling.ADAPT_SECONDS", 0.1)
+    with (
+        leak_check.allow_child(is_dasks),
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1") as cluster,
+        kernel(cluster, adaptive=(1, 2)) as space,
+    ):
+        run = flyte.run(blocks, 40, 0.15)
+        wait_until(lambda: workers(space) == 2, "it has grown")
+        assert output(run) == [0.15] * 40
+        assert max(run.state.attempts) == 1
+        wait_until(lambda: len(cluster.worker_spec) == 1, "it has shrunk")
+
+
+def test_too_much_memory_on_a_worker_with_a_nanny_is_said_so(own: CommandLine) -> None:
+    """Its nanny ends it and tells why; what ran beside it succeeds."""
+    own.start_worker("small", "--memory-limit", "300MiB", threads=2)
+    wait_for_workers(own, 1)
+    with kernel(own.address):
+        run = finished(flyte.run(one_hoards))
+        assert run.outputs()[0] == ["OOMError", 1.0]
+
+
+@env.task
+def hoard(mebibytes: int) -> int:
+    """Use memory."""
+    kept = [os.urandom(1 << 20) for _ in range(mebibytes)]
+    time.sleep(30)
+    return len(kept)
+
+
+@env.task
+async def one_hoards() -> list[object]:
+    """One that takes too much, beside one that does not."""
+    results = await asyncio.gather(hoard.aio(2000), block.aio(1.0), return_exceptions=True)
+    return [getattr(each, "code", each) for each in results]
+
+
+KERNEL = """
+import sys, time
+import flyte_nb as flyte
+
+env = flyte.TaskEnvironment("killed")
+
+@env.task
+def spin(path: str) -> None:
+    with open(path, "w") as file:
+        while True:
+            file.write("x")
+            file.flush()
+            time.sleep(0.01)
+
+flyte.init(cluster=sys.argv[1], store=":memory:", block=False)
+flyte.run(spin, sys.argv[2])
+time.sleep(600)
+"""
+
+
+def test_a_kernel_that_is_killed_leaves_the_cluster_as_it_was(theirs: CommandLine, tmp_path: Path) -> None:
+    """What ran for it is stopped, its slots are free, its plugin is taken away; others go on."""
+    beat = tmp_path / "beat"
+    with kernel(theirs.address), Client(theirs.address) as client:
+        plugins = plugins_of(client)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen([sys.executable, "-c", KERNEL, theirs.address, str(beat)], env=environment) as victim:
+            try:
+                wait_until(lambda: beat.exists() and beat.stat().st_size > 0, "its action runs")
+                assert plugins_of(client) > plugins
+                assert set(held(client)) == {"flyte_nb_slot", "flyte_nb_stay"}
+            finally:
+                victim.kill()
+        wait_until(lambda: held(client) == [], "its slot is free")
+        wait_until(lambda: plugins_of(client) == plugins, "its plugin is gone")
+        wait_until(lambda: spinning(client) == 0, "its action is stopped")
+        assert output(flyte.run(squares, 5)) == 30
+
+
+def plugins_of(client: Client) -> set[str]:
+    """What kernels have put into the workers."""
+
+    def look(dask_worker: Any) -> list[str]:
+        return [name for name in dask_worker.plugins if name.startswith("flyte_nb-")]
+
+    return {name for names in client.run(look).values() for name in names}
+
+
+def spinning(client: Client) -> int:
+    """How many threads of workers are in the body of `KERNEL`."""
+
+    def look() -> int:
+        import sys  # noqa: PLC0415 - it runs elsewhere
+
+        frames = list(sys._current_frames().values())
+        count = 0
+        for frame in frames:
+            each: Any = frame
+            while each is not None:
+                count += each.f_code.co_name == "spin"
+                each = each.f_back
+        return count
+
+    return sum(client.run(look).values())
+
+
+def test_a_scheduler_is_not_idle_while_a_run_goes_on(theirs: CommandLine) -> None:
+    """Else `--idle-timeout` would end it under the run; coroutines take no slot, and count all the same."""
+    with kernel(theirs.address), Client(theirs.address) as client:
+        run = flyte.with_runcontext(driver="cluster").run(nap, 1.5)
+        wait_until(lambda: run.phase is flyte.ActionPhase.RUNNING, "it runs")
+        busy = [client.run_on_scheduler(is_idle) for _ in range(2)]
+        finished(run)
+        wait_until(lambda: held(client) == [], "the worker is given back")
+        wait_until(lambda: client.run_on_scheduler(is_idle), "it is idle")
+
+    assert busy == [False, False]
+
+
+def is_idle(dask_scheduler: Any) -> bool:
+    """Whether a scheduler holds itself for idle."""
+    return dask_scheduler.check_idle() is not None
