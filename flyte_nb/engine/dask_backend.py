@@ -33,6 +33,7 @@ from flyte_nb.engine.deaths import Deaths
 from flyte_nb.engine.embedded import EmbeddedCluster, let_go
 from flyte_nb.engine.files import make_folder, remove_folder
 from flyte_nb.engine.hello import Hello, LinkAddress, LinkTls, host_id
+from flyte_nb.engine.hush import hush_thread
 from flyte_nb.engine.leases import Leases
 from flyte_nb.engine.link import TOKEN_BYTES, LinkServer
 from flyte_nb.engine.reaper import Reaper
@@ -97,6 +98,7 @@ class DaskBackend:
     # ------------------------------------------------------------------ start and stop
     async def start(self, listener: Listener) -> None:
         """See `Backend`. May be called again after `close`."""
+        hush_thread()
         self._listener = listener
         self._folder = make_folder(self._passing)
         link_tls = Security.temporary()

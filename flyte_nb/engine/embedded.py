@@ -21,7 +21,6 @@ from distributed.security import Security
 
 from flyte_nb.engine import nursery
 from flyte_nb.engine.cluster import CONFIG, ClusterSize, memory_limit_of, most_workers, start_embedded
-from flyte_nb.engine.hush import hush_thread
 
 logger = logging.getLogger("flyte_nb")
 #: How often nannies are looked at, and how many looks in a row must find no process.
@@ -48,7 +47,6 @@ class EmbeddedCluster:
 
     async def start(self) -> Client:
         """Start it; returns a client of it."""
-        hush_thread()
         nursery.enter(self)
         with dask.config.set({**CONFIG, "temporary-directory": self._folder or None}):  # of the scheduler
             self._cluster = await start_embedded(self._size, self._security, folder=self._folder, asynchronous=True)

@@ -1,4 +1,4 @@
-"""Decides what of the log of Dask's libraries is kept from the user: what the embedded cluster says of itself.
+"""Decides what of the log of Dask's libraries is kept from the user: what the embedded cluster, and our client of any other, say.
 
 Its starts, restarts and ends are ours to tell. Dask silences a cluster while that lives; what it says a moment later, or
 beside another cluster, still reached the user's terminal, tracebacks of closed connections among it. The log of a Dask that
@@ -27,7 +27,7 @@ class _FromOthers(logging.Filter):
 
 
 def hush_thread() -> None:
-    """From here on keep what Dask says on threads with this one's name: the engine's, where the embedded cluster lives."""
+    """From here on keep what Dask says on threads with this one's name: the engine's, where the embedded cluster and our client live."""
     name = threading.current_thread().name
     for handler in logging.getLogger(_DASK).handlers:
         if not any(isinstance(each, _FromOthers) and each.thread == name for each in handler.filters):
