@@ -23,6 +23,7 @@ from flyte_nb.views.live import RunView
 from flyte_nb.views.painter import PAINTER, Painter
 from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.terminal_asking import tell_when_asked
+from flyte_nb.views.text import print_label
 
 #: Views that are shown by themselves under one cell; a cell that starts more runs shows the first ones.
 MAX_VIEWS_PER_CELL = 8
@@ -127,7 +128,7 @@ class Notebook:
                 return
         handle, output = known
         if not output.is_full:
-            output.print_log(handle.read(lambda state: f"[{state.task_of(row).short_name} {state.action_name(row)[:8]}] "), text)
+            output.print_log(handle.read(lambda state: print_label(state, row)), text)
 
     def say(self, line: str) -> None:
         """Tell the user something under the cell that started the latest run (from any thread)."""

@@ -13,7 +13,7 @@ from typing import TextIO
 from flyte_nb.core.summary import Summary
 from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.terminal_asking import TerminalQuestions, somebody_types, tell_when_asked, typed_line
-from flyte_nb.views.text import TextProgress
+from flyte_nb.views.text import TextProgress, print_label
 
 
 class Terminal:
@@ -41,7 +41,7 @@ class Terminal:
         handle = self._find(run)
         if handle is None:
             return
-        label = handle.read(lambda state: f"[{state.task_of(row).short_name} {state.action_name(row)[:8]}] ")
+        label = handle.read(lambda state: print_label(state, row))
         stream = getattr(sys.stdout, "wrapped", sys.stdout)
         stream.write("".join(f"{label}{line}\n" for line in text.splitlines()))
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import shutil
 from typing import Protocol
 
+from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary
 from flyte_nb.views.page import cause_count, cause_text, group_name, headline, when
 from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, duration, one_line, percent, phase_word, plural, rate, time_left
 
 _MAX_CAUSES, _MAX_GROUPS = 10, 10
 _BAR_CELLS = 20
+#: Names that may be worked out for a label while the engine waits: some milliseconds.
+NAME_STEPS = 1_000
 
 
 class TextStream(Protocol):
@@ -54,6 +57,12 @@ def text_page(summary: Summary) -> str:
         f"  group {one_line(group_name(group), 60)}: {count(group.failed)} of {count(group.total)} failed" for group in bad[:_MAX_GROUPS]
     )
     return "\n".join(lines)
+
+
+def print_label(state: RunState, row: int) -> str:
+    """What stands before each line that an action printed: `[train 6c1m8wq2] `; its row where the name would take long."""
+    name = state.name_within(row, NAME_STEPS)
+    return f"[{one_line(state.task_of(row).short_name, 60)} {name[:8] if name else f'#{row}'}] "
 
 
 def progress_line(summary: Summary, columns: int = 80) -> str:

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from flyte_nb.views.terminal import Terminal
+from flyte_nb.views.text import print_label
 from tests.fakes.fake_run import FakeRun, task
 
 
@@ -59,3 +60,14 @@ def test_nothing_is_shown_where_nobody_reads_along(monkeypatch: pytest.MonkeyPat
         update()
 
     assert log.getvalue() == ""
+
+
+def test_a_print_far_into_a_large_run_does_not_hold_it_up() -> None:
+    """The name of a late sibling costs those of all before it: until it is cheap, the row stands for it."""
+    run = FakeRun()
+    rows = run.call(task("\x1b[2Jtrain", "x"), [(number,) for number in range(2_500)])
+
+    assert print_label(run.state, rows[-1]) == "[\ufffd[2Jtrain #2500] "
+    assert print_label(run.state, rows[0]) == f"[\ufffd[2Jtrain {run.state.action_name(rows[0])[:8]}] "
+    print_label(run.state, rows[-1])
+    assert print_label(run.state, rows[-1]).endswith(f"{run.state.action_name(rows[-1])[:8]}] ")
