@@ -168,7 +168,7 @@ def test_it_is_scaled_under_a_run_and_shown(recwarn: pytest.WarningsRecorder) ->
         wait_until(lambda: workers(space) == 3, "two workers more")
         shown = cluster_listing(space.cluster_facts())
         space.scale(1)
-        assert workers(space) == 1
+        wait_until(lambda: workers(space) == 1, "two workers less")
         assert output(run) == 60
         assert max(run.state.attempts) == 1
 

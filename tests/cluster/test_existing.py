@@ -139,7 +139,6 @@ def test_init_connects_at_once_and_says_what_is_wrong(theirs: CommandLine, monke
     space = Workspace(Settings(block=False, store=":memory:"))
     try:
         with current(space):
-            monkeypatch.setattr("flyte_nb.workspace._current", space)
             with pytest.raises(errors.ClusterUnreachableError, match="nothing answered there within"):
                 flyte.init(cluster="tcp://127.0.0.1:1")
             assert (space.settings.cluster, space.cluster_facts()) == (None, None)
