@@ -24,7 +24,7 @@ from flyte_nb.settings import bytes_of, from_environment
 from flyte_nb.store.opening import open_store
 from flyte_nb.store.place import folder_of
 from flyte_nb.store.port import RunStore
-from flyte_nb.store.retention import Retention
+from flyte_nb.store.retention import EVERYTHING, Retention
 from flyte_nb.store.sqlite_store import SqliteStore
 from flyte_nb.views.listing import Listing, runs_listing
 from flyte_nb.views.text import text_page
@@ -199,7 +199,7 @@ def _prune(store: RunStore, asked: argparse.Namespace) -> None:
     if largest is None:
         raise ValueError(f"--max-size cannot be {asked.max_size!r}: write a size such as 5GiB")
     days = asked.older_than if asked.older_than is not None else 0 if limits else settings.keep_days
-    keep = Retention(1e-9 if asked.all else days, largest, asked.keep)
+    keep = Retention(EVERYTHING if asked.all else days, largest, asked.keep)
     pruned = store.prune(keep, dry_run=asked.dry_run)
     for name in pruned.runs:
         _print(name)

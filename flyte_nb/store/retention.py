@@ -18,6 +18,8 @@ from flyte_nb.store.recording import remove_runs
 from flyte_nb.store.values import Values
 
 DAY_SECONDS = 86_400
+#: As days: nothing is kept.
+EVERYTHING = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,7 @@ class SqliteStore:
         Raises:
             sqlite3.Error: the store cannot be written.
         """
+        self.close_interrupted()
         if dry_run:
             with self.database.reading() as connection:
                 gone = retention.expired(connection, keep, time.time(), self._in_hand())

@@ -24,7 +24,10 @@ def test_the_readmes_code_runs_as_it_stands(way: str, tmp_path: Path) -> None:
     """Workers do not run the program again, wherever it was read from; it ends with what the comment says."""
     script = tmp_path / "example.py"
     script.write_text(code())
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_NB_")} | {"PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_NB_")} | {
+        "PYTHONPATH": str(ROOT),
+        "FLYTE_NB_STORE": ":memory:",
+    }
 
     done = subprocess.run(
         [sys.executable, str(script) if way == "a file" else "-"],

@@ -58,6 +58,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Cells:
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_PLATFORM_DIRS": "0",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "FLYTE_NB_STORE": ":memory:",
     }
     client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
     client.execute(env=environment)
