@@ -53,6 +53,8 @@ _FIXED = {"name": "Name", "image": "Image", "docs": "Docs", "interface": "Interf
 
 #: Stands for the run of a version that came with the pickled task.
 _SHIPPED = "*"
+#: Stands for the run of a version that could not be made; what stands beside it is the error's message.
+_FAILED = "!"
 
 
 class Task(Generic[P, R]):
@@ -231,15 +233,14 @@ class Task(Generic[P, R]):
         return self.func(*args, **kwargs)
 
     def _call_blocking(self, frame: Frame, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
-        try:
-            inputs = self.pack_inputs(args, kwargs)
-        except errors.BaseRuntimeError:
-            raise
-        except Exception as error:  # Flyte's rule for blocking calls: a user error with the class as its code
-            raise errors.RuntimeUserError(type(error).__name__, str(error)) from error
         stream = frame.submitter.stream(self, frame)
         try:
-            stream.submit([inputs])
+            try:
+                stream.submit([self.pack_inputs(args, kwargs)])
+            except errors.BaseRuntimeError:
+                raise
+            except Exception as error:  # Flyte's rule for blocking calls: a user error with the class as its code
+                raise errors.RuntimeUserError(type(error).__name__, str(error)) from error
             stream.wait_result(0)
             _ok, value, where = stream.result(0)
         finally:
@@ -355,9 +356,17 @@ class Task(Generic[P, R]):
 
         A pickled task brings its version along: a worker does not see what the notebook sees.
         """
-        if self._version is None or self._version[0] not in {run, _SHIPPED}:
+        if self._version is None or self._version[0] not in {run, _SHIPPED, _FAILED}:
             self._version = (run, self._fresh_version())
+        if self._version[0] == _FAILED:
+            raise ValueError(self._version[1])
         return self._version[1]
+
+    def _version_to_ship(self) -> tuple[str, str]:
+        try:
+            return _SHIPPED, self._fresh_version()
+        except ValueError as error:  # it is the call's error, and not that of whoever pickles the task
+            return _FAILED, str(error)
 
     def _fresh_version(self) -> str:
         parameters = VersionParameters(self.func, getattr(self.parent_env, "image", None))
@@ -418,8 +427,8 @@ class Task(Generic[P, R]):
         state.pop("__wrapped__", None)
         state[IDENTITY] = (self.name, self.facts.code)
         if self.policy.cache.is_enabled():
-            shipped = self._version is not None and self._version[0] == _SHIPPED
-            state["_version"] = self._version if shipped else (_SHIPPED, self._fresh_version())
+            shipped = self._version is not None and self._version[0] in {_SHIPPED, _FAILED}
+            state["_version"] = self._version if shipped else self._version_to_ship()
         state["_sources"] = sources.sources_of(self.func)
         return state
 

@@ -62,6 +62,7 @@ class ChunkWork:
         self._started, self._ended = array("d"), array("d")
         self._failed: list[tuple[int, Failure, float, float]] = []
         self._stopped: list[tuple[int, float]] = []
+        self._begun: list[tuple[int, float]] = []
         self._returned: list[int] = []
         self._logs: list[tuple[int, str]] = []
         self._busy, self._steps, self._tainted = 0.0, 0, False
@@ -151,7 +152,10 @@ class ChunkWork:
     def stop(self, index: int) -> None:
         """An action stopped because it was told to."""
         with self._lock:
+            started = self._running.get(index)
             if self._close(index):
+                if started is not None and index not in self._told:  # an attempt counts, however short it was
+                    self._begun.append((index, started))
                 self._stopped.append((index, time.time()))
 
     def hand_back(self, indices: Sequence[int]) -> None:
@@ -211,11 +215,11 @@ class ChunkWork:
 
     def _new_starts(self) -> list[tuple[int, float]]:
         if not self._running:
-            return []
+            return self._begun
         before = time.time() - TELL_AFTER_SECONDS
         begun = [(index, at) for index, at in list(self._running.items()) if at <= before and index not in self._told]
         self._told.update(index for index, _at in begun)
-        return begun
+        return [*self._begun, *begun]
 
 
 def rough_size(value: object) -> int:

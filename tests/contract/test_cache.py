@@ -166,3 +166,35 @@ def test_equal_values_are_equal_inputs(log: Path) -> None:
         return [await size({"a": 1, "b": [2]}, {"x", "y"}, log), await size({"b": [2], "a": 1}, {"y", "x"}, log)]
 
     assert (output(flyte.run(main, str(log))), log.stat().st_size) == ([4, 4], 1)
+
+
+class BrokenPolicy:
+    """A cache policy that fails."""
+
+    def get_version(self, salt: str, params: object) -> str:
+        """Fail."""
+        raise RuntimeError(f"no version, salt {salt!r}")
+
+
+def test_a_policy_that_fails_fails_the_call_and_nothing_else() -> None:
+    """Awaited, blocking and as a root; a task that merely knows it can be pickled and run."""
+
+    @env.task(cache=flyte.Cache("auto", policies=[BrokenPolicy()]))
+    def broken() -> int:
+        return 1
+
+    @env.task
+    async def awaits() -> str:
+        with pytest.raises(ValueError, match="Failed to generate version for cache policy"):
+            await broken.aio()
+        return "told"
+
+    @env.task
+    def blocks() -> str:
+        with pytest.raises(flyte.errors.RuntimeUserError, match="Failed to generate version") as caught:
+            broken()
+        return caught.value.code
+
+    assert (output(flyte.run(awaits)), output(flyte.run(blocks))) == ("told", "ValueError")
+    with pytest.raises(ValueError, match="Failed to generate version for cache policy"):
+        flyte.run(broken)

@@ -47,6 +47,19 @@ def test_what_is_new_is_told_once() -> None:
     assert (work.report(), work.ended) == (None, True)
 
 
+def test_an_action_that_is_stopped_at_once_has_begun() -> None:
+    """Its start is told with its end, once: an attempt counts, however short it was."""
+    work = held(2)
+    started = work.begin(0)
+    work.stop(0)
+    first = told(work)
+    work.begin(1)
+    work.stop(1)
+
+    assert (list(first.begun), [index for index, _at in first.stopped]) == ([(0, started)], [0])
+    assert [index for index, _at in told(work).begun] == [1]
+
+
 def test_adjacent_ends_are_told_as_a_range() -> None:
     """The kernel writes them by slice; others are told as they came."""
     work = held(5)
