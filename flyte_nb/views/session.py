@@ -35,7 +35,7 @@ from flyte_nb.views.protocol_tabs import SpreadRequest, TabAnswer, TabRequest, T
 
 #: Bytes a second that are sent unasked, over all views of a run, with what Jupyter puts around a message (the header
 #: comes on top: about 3 KB/s).
-PUSH_BYTES_PER_SECOND, ENVELOPE_BYTES = 5_000, 600
+PUSH_BYTES_PER_SECOND, ENVELOPE_BYTES = 3_500, 600
 #: Views that follow something at once; older ones are forgotten, and ask again when they are seen.
 MAX_FOLLOWED = 24
 _LONGEST_TEXT, _MOST_KEYS, _MOST_COLUMNS, _LARGEST = 1_000, 2_000, 60, 2**53

@@ -196,7 +196,7 @@ export function scrollScale(total, viewport) {
 export function windowAround(first, seen, total, held) {
   const end = Math.min(first + seen, total);
   if (held && first >= held.offset && end <= held.offset + held.count) return held;
-  const count = Math.min(MAX_ROWS, seen + 16);
+  const count = Math.min(MAX_ROWS, seen + 8);
   return { offset: Math.max(0, Math.min(first - Math.floor((count - seen) / 2), total - count)), count };
 }
 
