@@ -8,9 +8,11 @@ Must not know: how events got there.
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from flyte_nb.core.events import ActionsAborted, Event, RunStarted
 from flyte_nb.core.index import Owner, RunEntry, RunFilter, entry_of
@@ -61,7 +63,7 @@ class Reader:
         Raises:
             StoredValueError: its log is damaged, or was written with another key or by a later version.
         """
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, _undisturbed():
             run = connection.execute("SELECT id FROM runs WHERE name = ?", (name,)).fetchone()
             return None if run is None else self._fold(connection, run[0], name)
 
@@ -154,6 +156,18 @@ class Reader:
             state.apply(event)
         update_index(connection, run, entry_of(state))
         return bool(rows)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without the garbage collector, which would look again and again at a million rows of which none is garbage."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _conditions(wanted: RunFilter) -> tuple[str, tuple[object, ...]]:
