@@ -136,7 +136,9 @@ class Run:
             raise
 
     def _reached(self, wait_for: str) -> bool:
-        return self.done() or (wait_for == "running" and self.phase is not ActionPhase.QUEUED)
+        if wait_for == "running" and self.phase is not ActionPhase.QUEUED:
+            return True
+        return self.done() and self.home.wait_ended(self.name, 0)  # it is told once it is safe from the kernel's death
 
     @with_aio
     def inputs(self) -> ActionInputs:
