@@ -182,7 +182,7 @@ class DaskBackend:
     async def _leave(self, client: Client) -> None:
         """Take what is ours off an existing cluster."""
         if client.status == "running":
-            with suppress(OSError, ValueError):  # it goes down at this very moment, or never had it
+            with suppress(OSError, ValueError, KeyError):  # it goes down right now; it, or a worker that has just come, never had it
                 client.unsubscribe_topic(_MEMORY_TOPIC)
                 if self._given is not None:
                     client.unsubscribe_topic(self._plugin_name)
