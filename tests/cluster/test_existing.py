@@ -367,7 +367,7 @@ def test_resources_that_workers_declare_decide_who_takes_an_action(theirs: Comma
 def test_workers_join_and_leave_in_the_middle_of_a_run(own: CommandLine) -> None:
     """A run waits for the first one; one that is taken away costs nobody a result; a nanny replaces one that died."""
     with kernel(own.address) as space:
-        run = flyte.run(blocks, 16, 0.2)
+        run = flyte.run(blocks, 80, 0.2)  # long enough for a worker to start on a busy machine
         own.start_worker("first", "--no-nanny")
         wait_until(lambda: phases(run).get("succeeded", 0) > 1, "the first one works")
         nannied = own.start_worker("second")
@@ -375,7 +375,7 @@ def test_workers_join_and_leave_in_the_middle_of_a_run(own: CommandLine) -> None
         wait_until(lambda: phases(run).get("running", 0) == 2, "both work")
         victim = next(each for each in family(nannied.pid)[1:] if "multiprocessing.spawn" in " ".join(each.cmdline()))
         victim.kill()
-        assert output(run) == [0.2] * 16
+        assert output(run) == [0.2] * 80
         wait_until(lambda: workers(space) == 2, "the nanny has started another one")
         run = flyte.run(blocks, 20, 0.2)
         wait_until(lambda: phases(run).get("running", 0) == 2, "both work")
