@@ -62,7 +62,8 @@ class Holding:
             self._held += 1
         self._send(SlotGranted(agent.agent))
         gives_way = self._until_it_goes(agent, others_wait)
-        self._send(SlotReturned(agent.agent, others_wait=gives_way))
+        if not agent.closed:  # else nobody listens any more
+            self._send(SlotReturned(agent.agent, others_wait=gives_way))
         if gives_way:
             while not agent.closed and self._is_used(agent):
                 time.sleep(LOOK_SECONDS)

@@ -102,6 +102,7 @@ def test_an_agent_that_is_closed_holds_nothing(clock: Clock, told: list[Stimulus
     later = clock.now
     held.slot(Agent(clock, [(0, 1)], closes_at=later + 3), lambda: True)
 
+    assert told == [SlotGranted("w1"), SlotGranted("w1"), SlotReturned("w1", others_wait=True)]  # none after the end
     assert later == pytest.approx(3, abs=2 * holding.LOOK_SECONDS)
     assert clock.now == pytest.approx(later + 3, abs=2 * holding.LOOK_SECONDS)
 
