@@ -324,7 +324,7 @@ class DaskBackend:
             slots=sum(hello.slots for hello in self._hellos.values()),
             memory_bytes=sum(hello.memory_limit for hello in self._hellos.values()),
             limits="; ".join((*self._remarks, *limits)),
-            members=tuple(_facts_of(hello) for hello in list(self._hellos.values())),
+            members=tuple(_facts_of(hello) for hello in sorted(self._hellos.values(), key=lambda each: (len(each.name), each.name))),
         )
 
 
