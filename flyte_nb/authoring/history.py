@@ -26,6 +26,8 @@ from flyte_nb.core.codeversions import MOST_VERSIONS, PartRecord, VersionKeeper,
 MOST_LINES = 40
 #: A source is kept up to this many characters, a value up to this many.
 _LONGEST_SOURCE, _LONGEST_VALUE = 20_000, 300
+#: Seconds that reading sources of one version may take: what a task uses of a large package beside it has thousands of them.
+_READ_SECONDS = 0.3
 
 
 class MemoryVersions:
@@ -70,7 +72,11 @@ def remember(task: str, version: str, parts: Sequence[Part]) -> None:
 
 
 def _record(task: str, version: str, parts: Sequence[Part], at: float) -> VersionRecord:
-    return VersionRecord(task, version, at, tuple(PartRecord(part.path, part.digest, _text(part.value)) for part in parts))
+    until = time.monotonic() + _READ_SECONDS
+    texts = (_text(part.value) if time.monotonic() < until else "" for part in parts)
+    return VersionRecord(
+        task, version, at, tuple(PartRecord(part.path, part.digest, text) for part, text in zip(parts, texts, strict=True))
+    )
 
 
 def _text(value: object) -> str:

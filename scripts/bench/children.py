@@ -50,7 +50,12 @@ class Child:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**ours, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
+                env={
+                    **ours,
+                    "FLYTE_NB_STORE": ":memory:",
+                    "PYTHONPATH": str(ROOT),
+                    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
