@@ -38,6 +38,7 @@ async def main(count: int) -> int:
             result = await done
             note("handed", str(result // 7))
             total += result
+    await asyncio.Event().wait()  # the run goes on until this process is killed, however late that comes
     return total
 
 
