@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -82,12 +83,14 @@ def somebody_types(stream: Any = None) -> bool:
 
 def tell_when_asked(run: ShownRun, say: Callable[[str], object]) -> None:
     """Where nobody can be asked: say it, once a question, instead of waiting without a word."""
-    questions, told = Questions(), set[int]()
+    questions, told, guard = Questions(), set[int](), threading.Lock()
 
     def look() -> None:
-        for question in run.read(questions.read):
-            if question.is_open and question.row not in told:
-                told.add(question.row)
-                say(how_to_answer(run.name, question))
+        with guard:
+            fresh = [question for question in run.read(questions.read) if question.is_open and question.row not in told]
+            told.update(question.row for question in fresh)
+        for question in fresh:
+            say(how_to_answer(run.name, question))
 
     run.on_change(look)
+    look()  # it may have been asked before anybody listened
