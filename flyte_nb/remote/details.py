@@ -6,6 +6,7 @@ Must not know: what can be done with an action.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -76,7 +77,7 @@ class PhaseTransitionInfo:
         return (self.end_time or datetime.now(UTC)) - self.start_time
 
 
-class Described:
+class Described(ABC):
     """What an action tells of itself; `Action` adds what can be done with it."""
 
     def __init__(self, run: Owner, row: int) -> None:
@@ -140,9 +141,9 @@ class Described:
         return instant(self._run.state.ended_ats[self._row])
 
     @property
+    @abstractmethod
     def error(self) -> errors.BaseRuntimeError | None:
         """What it raised; see `Action`."""
-        raise NotImplementedError
 
     @property
     def logs(self) -> str:

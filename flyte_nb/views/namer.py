@@ -9,10 +9,10 @@ Must not know: how names are made (`core.names`).
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from flyte_nb.views.columns import ReadRun
+from flyte_nb.views.slices import Slices
 
 #: Names that are made while the engine waits: about two milliseconds.
 STEPS = 500
@@ -29,9 +29,9 @@ class Namer:
     """
 
     def __init__(self, run: ReadRun, notify: Callable[[], None] = lambda: None) -> None:
-        self._run, self._notify = run, notify
+        self._run = run
         self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._slices = Slices("flyte_nb-names", self._make_slice, notify)
         self._wanted: list[int] = []
 
     def known(self, rows: Sequence[int]) -> dict[int, str]:
@@ -53,33 +53,17 @@ class Namer:
     def _later(self, rows: list[int]) -> None:
         with self._guard:
             self._wanted = rows
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="flyte_nb-names", daemon=True)
-                self._thread.start()
+        self._slices.start()
 
-    def _work(self) -> None:
-        while (row := self._next()) is not None:
-            began = time.perf_counter()
-            name = self._run.read(lambda state, row=row: state.name_within(row, STEPS))  # type: ignore[misc]  # bound now
-            if name is not None:
-                self._done(row)
-            time.sleep(time.perf_counter() - began)
-        self._notify()
-
-    def _next(self) -> int | None:
+    def _make_slice(self) -> bool:
+        """Come nearer to the first name that is wanted; returns whether there may be more to make."""
         with self._guard:
-            if not self._wanted:
-                self._thread = None
-                return None
-            return self._wanted[0]
-
-    def _done(self, row: int) -> None:
-        with self._guard:
-            if row in self._wanted:
-                self._wanted.remove(row)
+            row = self._wanted[0] if self._wanted else None
+        if row is not None and self._run.read(lambda state: state.name_within(row, STEPS)) is not None:
+            with self._guard:
+                self._wanted = [each for each in self._wanted if each != row]
+        return row is not None
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the names that were asked for are known."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
+        self._slices.join(timeout)

@@ -10,7 +10,6 @@ Must not know: queries, or how a column is shown.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -23,12 +22,13 @@ from flyte_nb.core.phases import CODE, ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.views.columns import Numbers, ReadRun, lookup
 from flyte_nb.views.fields import Field
+from flyte_nb.views.slices import Slices
 from flyte_nb.views.spread import MAX_SPREAD, fields_of
 from flyte_nb.views.values import Unreadable, known_value
 from flyte_nb.views.wording import encodable
 
-#: Outputs that are read at a time, so long before an answer, and the rest that the thread takes after a slice.
-SLICE, AT_ONCE_SECONDS, REST_FACTOR, TELL_SECONDS = 1_024, 0.08, 1.0, 0.5
+#: Outputs that are read at a time.
+SLICE = 1_024
 _HAS_OUTPUT = lookup(frozenset({CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED]}))
 
 
@@ -57,22 +57,18 @@ class Outputs:
     """
 
     def __init__(self, run: ReadRun, notify: Callable[[], None] = lambda: None) -> None:
-        self._run, self._notify = run, notify
+        self._run = run
         self._fields: dict[str, Field] = {}
         self._first: dict[str, tuple[int, int]] = {}
         self._done = np.zeros(0, bool)
         self._todo: list[Numbers] = []
         self.making = threading.RLock()
-        self._thread: threading.Thread | None = None
+        self._slices = Slices("flyte_nb-outputs", self._read_slice, notify)
 
     # ------------------------------------------------------------------ asking
     def advance(self) -> int:
         """Read for a moment, and go on in a thread if that was not all; returns how many outputs have been read."""
-        until = time.perf_counter() + AT_ONCE_SECONDS
-        while (more := self._read_slice()) and time.perf_counter() < until:
-            pass
-        if more:
-            self._start()
+        self._slices.advance()
         with self.making:
             return int(self._done.sum())
 
@@ -139,30 +135,9 @@ class Outputs:
         field.grow(len(self._done))
         field.put(rows, values)
 
-    # ------------------------------------------------------------------ the thread
-    def _start(self) -> None:
-        with self.making:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="flyte_nb-outputs", daemon=True)
-                self._thread.start()
-
-    def _work(self) -> None:
-        told = began = time.perf_counter()
-        while self._read_slice():
-            time.sleep(REST_FACTOR * (time.perf_counter() - began))
-            began = time.perf_counter()
-            if began - told > TELL_SECONDS:
-                told = began
-                self._notify()
-        with self.making:
-            self._thread = None
-        self._notify()
-
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has read what there is."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
+        self._slices.join(timeout)
 
 
 def plain(value: Any) -> Item:

@@ -10,7 +10,6 @@ Must not know: names of tasks and groups (few: they are matched as they are), or
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import TERMINAL_CODES
 from flyte_nb.core.state import RunState
 from flyte_nb.views.columns import FAILED_CODES, Columns, Numbers, ReadRun, lookup
+from flyte_nb.views.slices import Slices
 from flyte_nb.views.values import Texts
 from flyte_nb.views.wording import clean, one_line
 
@@ -27,12 +27,6 @@ from flyte_nb.views.wording import clean, one_line
 SLICE = 2_048
 #: Characters of a value that are searched.
 VALUE_LIMIT = 400
-#: Text is made for so long before an answer, so that a small run is always searched whole.
-AT_ONCE_SECONDS = 0.08
-#: The thread rests as long as it has worked: the run itself needs the interpreter too.
-REST_FACTOR = 1.0
-#: The reader hears that more has been searched once in so many seconds.
-TELL_SECONDS = 0.5
 #: Bytes of text that are kept; what is over is not searched, and the answer says so.
 MAX_BYTES = 400_000_000
 #: Whole numbers below are written as they are.
@@ -81,7 +75,6 @@ class TextIndex:
 
     def __init__(self, run: ReadRun, notify: Callable[[], None] = lambda: None) -> None:
         self._run = run
-        self._notify = notify
         self._texts = Texts()
         self._parts: list[_Part] = []
         self._bytes = 0
@@ -89,17 +82,13 @@ class TextIndex:
         self._ends = np.zeros(0, bool)
         self._todo: list[Numbers] = []
         self._making = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._slices = Slices("flyte_nb-search", self._make_slice, notify)
         self._found: tuple[bytes, int, Numbers] = (b"", 0, np.zeros(0, bool))
 
     # ------------------------------------------------------------------ asking
     def find(self, search: str, columns: Columns) -> tuple[Numbers, Numbers]:
         """Two masks: of the rows that hold a text, and of the rows that have been searched whole."""
-        until = time.perf_counter() + AT_ONCE_SECONDS
-        while (more := self._make_slice()) and time.perf_counter() < until:
-            pass
-        if more:
-            self._start()
+        self._slices.advance()
         needle, parts = needle_of(search), list(self._parts)
         known, upto, mask = self._found
         if known != needle or len(mask) > columns.count:
@@ -161,31 +150,9 @@ class TextIndex:
             return exact if exact.startswith(shown) else f"{exact}{_VALUE}{shown}"
         return self._texts.cell(item, VALUE_LIMIT)
 
-    # ------------------------------------------------------------------ the thread
-    def _start(self) -> None:
-        with self._making:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="flyte_nb-search", daemon=True)
-                self._thread.start()
-
-    def _work(self) -> None:
-        told = began = time.perf_counter()
-        while self._make_slice():
-            worked = time.perf_counter() - began
-            time.sleep(REST_FACTOR * worked)
-            began = time.perf_counter()
-            if began - told > TELL_SECONDS:
-                told = began
-                self._notify()
-        with self._making:
-            self._thread = None
-        self._notify()
-
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has made what there is."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
+        self._slices.join(timeout)
 
 
 _TERMINAL, _FAILED = lookup(frozenset(TERMINAL_CODES)), lookup(FAILED_CODES)
