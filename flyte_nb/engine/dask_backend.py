@@ -32,6 +32,7 @@ from flyte_nb.engine.connecting import address_of, connect, dashboard_link, has_
 from flyte_nb.engine.deaths import Deaths
 from flyte_nb.engine.embedded import EmbeddedCluster, let_go
 from flyte_nb.engine.files import make_folder, remove_folder
+from flyte_nb.engine.frozen import FROZEN_SECONDS, Frozen
 from flyte_nb.engine.hello import Hello, LinkAddress, LinkTls, host_id
 from flyte_nb.engine.hush import hush_thread
 from flyte_nb.engine.leases import Leases
@@ -190,10 +191,12 @@ class DaskBackend:
         await _done(client.close())
 
     async def _watch(self, client: Client, address: LinkAddress) -> None:
-        """See whether the scheduler is there; one that comes back knows nothing of us."""
-        away = False
+        """See whether the scheduler is there, and no worker held; a scheduler that comes back knows nothing of us."""
+        away, frozen = False, Frozen()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            for agent in frozen.look({hello.agent: hello.pid for hello in self._hellos.values() if hello.host_id == host_id()}):
+                self._give_up(agent)
             gave_up = client.status == "closed" and not self._hellos  # as long as workers are there, runs go on
             if gave_up or (self._embedded is not None and not self._embedded.is_up):
                 if self._listener is not None:
@@ -272,6 +275,13 @@ class DaskBackend:
             if self._reaper is not None:
                 self._reaper.drop(hello.pid)
         self._deaths.closed(hello, reason)
+
+    def _give_up(self, agent: str) -> None:
+        """A worker is held by a stop signal: what it had runs elsewhere, and should it go on, nobody listens to what it then says."""
+        if self._deaths is not None:
+            self._deaths.explain(self._hellos[agent].pid, f"its process was held by a stop signal for {FROZEN_SECONDS:g} s")
+        if not self.kill(agent) and self._link is not None:
+            self._link.drop(agent)
 
     def _dead(self, lost: AgentLost) -> None:
         if self._listener is not None:

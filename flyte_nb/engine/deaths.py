@@ -46,6 +46,7 @@ class Deaths:
     ) -> None:
         self._exit_code, self._sees_codes, self._tell, self._forget = exit_code, sees_codes, tell, forget
         self._memory: OrderedDict[int, int] = OrderedDict()
+        self._causes: dict[int, str] = {}
         self._system_kills = system_kills()
         self._looking: set[asyncio.Task[None]] = set()
 
@@ -54,6 +55,10 @@ class Deaths:
         self._memory[pid] = rss
         while len(self._memory) > _MOST_WORDS:
             self._memory.popitem(last=False)
+
+    def explain(self, pid: int, cause: str) -> None:
+        """A worker is about to be ended, or hung up on, by us; say why."""
+        self._causes[pid] = cause
 
     def closed(self, hello: Hello, reason: str) -> None:
         """A worker's connection is closed; call on the loop."""
@@ -73,7 +78,7 @@ class Deaths:
         if rss:
             self._tell(AgentLost(hello.agent, "it used up its memory", rss, hello.memory_limit))
         else:
-            self._tell(AgentLost(hello.agent, self._words(code) or reason))
+            self._tell(AgentLost(hello.agent, self._causes.pop(hello.pid, "") or self._words(code) or reason))
 
     def _words(self, code: int | None) -> str:
         text = exit_text(code)

@@ -127,6 +127,11 @@ class _Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Hang up without a word; nothing that is on its way arrives."""
+        if self._transport is not None:
+            self._transport.abort()
+
 
 def _ask_for_life(connection: socket.socket) -> None:
     """See that the system notices when the other machine is gone."""
@@ -230,6 +235,12 @@ class LinkServer:
         end = self._ends.get(peer)
         if end is not None:
             end.send(message)
+
+    def drop(self, peer: str) -> None:
+        """Hang up on a worker at once: what is on its way from it is not taken any more."""
+        end = self._ends.get(peer)
+        if end is not None:
+            end.wire.abort()
 
     async def close(self) -> None:
         """Hang up on everybody, those who never said who they are included."""

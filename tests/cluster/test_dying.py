@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import flyte_nb as flyte
+from flyte_nb.engine import frozen
 from flyte_nb.engine.dask_backend import DaskBackend
 from flyte_nb.engine.records import AgentRecord
 from flyte_nb.workspace import Workspace
@@ -125,6 +126,25 @@ def test_a_time_limit_ends_the_worker_of_a_body_that_does_not_stop(space: Worksp
     run = finished(flyte.run(main, path))
 
     assert (run.outputs()[0], run.state.attempts[1], Path(path).stat().st_size) == (2, 2, 2)
+
+
+# ------------------------------------------------------------------ workers that are held
+def test_a_worker_that_is_held_is_replaced(space: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop signal ends no connection; after a while the worker is given up, and what it had runs elsewhere."""
+    monkeypatch.setattr(frozen, "FROZEN_SECONDS", 0.5)
+    path = str(tmp_path / "count")
+
+    @env.task
+    def held(path: str) -> int:
+        tried = count_up(path)
+        if tried == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return tried
+
+    run = finished(flyte.run(held, path))
+
+    assert (run.outputs()[0], run.state.attempts[0]) == (2, 2)
+    assert "held by a stop signal" in "\n".join(run.state.story(0))
 
 
 # ------------------------------------------------------------------ workers that die

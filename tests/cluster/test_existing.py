@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from distributed.security import Security
 
 import flyte_nb as flyte
 from flyte_nb import errors
+from flyte_nb.engine import frozen
 from flyte_nb.settings import Settings
 from flyte_nb.workspace import Workspace
 from tests.cluster.command_line import ROOT, CommandLine, family
@@ -324,6 +326,34 @@ def test_a_worker_that_is_not_ours_is_not_killed(theirs: CommandLine) -> None:
         assert space.load()[2] == 1
         finished(run)
         assert (phases(run), pids(space)) == ({"aborted": 1}, before)
+
+
+@env.task
+def stands_still(path: str) -> int:
+    """Stop the process at the first try, and return the number of the try when it goes on."""
+    with Path(path).open("a") as file:
+        file.write("x")
+    tried = Path(path).stat().st_size
+    if tried == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return tried
+
+
+def test_the_answer_of_a_worker_that_was_given_up_is_not_taken(
+    theirs: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that somebody holds is hung up on; when it goes on it joins again, and what it did meanwhile counts for nothing."""
+    monkeypatch.setattr(frozen, "FROZEN_SECONDS", 0.5)
+    with kernel(theirs.address) as space:
+        before = pids(space)
+        run = finished(flyte.run(stands_still, str(tmp_path / "count")))
+        held = next(pid for pid in before if psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        assert (run.outputs()[0], workers(space)) == (2, len(before) - 1)
+
+        os.kill(held, signal.SIGCONT)
+        wait_until(lambda: pids(space) == before, "it has joined again")
+        assert (run.outputs()[0], run.state.attempts[0]) == (2, 2)
+        assert flyte.run(square, 3).outputs()[0] == 9
 
 
 def pids(space: Workspace) -> list[int]:
