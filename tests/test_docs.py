@@ -12,7 +12,7 @@ from flyte_nb.settings import READERS, Settings
 from scripts import phase_diagram, store_outputs
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/notebook.md", "docs/settings.md")
 #: Of the notebook alone, and of the place of the store: no settings of the workspace.
 OTHER_VARIABLES = {"FLYTE_NB_STATIC", "FLYTE_NB_NEST", "FLYTE_NB_HOME", "FLYTE_NB_KEY_FILE"}
 
@@ -87,17 +87,17 @@ def test_a_page_without_the_markers_is_refused() -> None:
 
 
 def test_the_settings_table_is_complete() -> None:
-    """Every setting and every variable has its row in the README, and no other has."""
-    rows = re.findall(r"^\| (?:`(\w+)`)?[^|]*\| `(FLYTE_NB_\w+)` \|", section("README.md", "Settings"), re.MULTILINE)
+    """Every setting and every variable has its row in docs/settings.md, and no other has."""
+    rows = re.findall(r"^\| (?:`(\w+)`)?[^|]*\| `(FLYTE_NB_\w+)` \|", page("docs/settings.md"), re.MULTILINE)
     documented = {name for name, _variable in rows if name} - {"nest"}
 
     assert documented == set(READERS) == {field.name for field in fields(Settings)} - {"security"}  # an object: `init` only
     assert {variable for _name, variable in rows} == {f"FLYTE_NB_{name.upper()}" for name in READERS} | OTHER_VARIABLES
 
 
-def test_what_the_readme_says_of_a_run_exists() -> None:
-    """Each member of the handle, and of an action, that the README names."""
-    text = section("README.md", "The run in your hand")
+def test_what_the_page_says_of_a_run_exists() -> None:
+    """Each member of the handle, and of an action, that docs/notebook.md names."""
+    text = section("docs/notebook.md", "The run in your hand")
     of_run = set(re.findall(r"(?<!flyte\.)\brun\.(\w+)", text)) | set(re.findall(r"Run\.(\w+)", text))
     line = next(line for line in text.splitlines() if line.startswith("| `run.action("))
     of_action = set(re.findall(r"`(\w+)(?:\(\))?`", line.partition("one action:")[2]))
@@ -116,7 +116,7 @@ def test_links_and_make_targets_lead_somewhere(name: str) -> None:
     known = set(re.findall(r"^([a-z][a-z-]*(?: [a-z][a-z-]*)*):", page("Makefile"), re.MULTILINE))
     known = {target for line in known for target in line.split()}
 
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
     assert targets - known == set()
 
 
