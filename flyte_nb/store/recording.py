@@ -21,6 +21,7 @@ from flyte_nb.core.index import RunEntry, entry_of
 from flyte_nb.core.state import RunState
 from flyte_nb.store import codec, kernels
 from flyte_nb.store.database import Database, Job
+from flyte_nb.store.kept_files import note_source
 from flyte_nb.store.kernels import Kernel
 from flyte_nb.store.keys import Seal
 from flyte_nb.store.values import Outbox, Values
@@ -221,6 +222,8 @@ class Recorder:
             ),
         )
         assert cursor.lastrowid is not None  # noqa: S101 - it was just inserted
+        if started.relation == "recover":
+            note_source(connection, cursor.lastrowid, started.source)
         return cursor.lastrowid
 
     def _forget(self, batch: _Batch) -> None:

@@ -8,12 +8,12 @@ Must not know: what is in a run.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from flyte_nb.store.kept_files import remove_files
 from flyte_nb.store.recording import remove_runs
 from flyte_nb.store.values import Values
 
@@ -70,12 +70,9 @@ def expired(connection: sqlite3.Connection, keep: Retention, now: float, besides
 
 
 def remove(connection: sqlite3.Connection, runs: list[tuple[int, str, int]], values: Values, files: Path) -> Pruned:
-    """Take runs away, with the folders of their files, and what nobody refers to afterwards."""
+    """Take runs away, with what nobody refers to afterwards: values, and folders of files."""
     remove_runs(connection, [run for run, _name, _size in runs])
     size = values.collect(connection)
-    for _run, name, _size in runs:
-        folder = files / name
-        if folder.parent == files and folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
+    remove_files(connection, [name for _run, name, _size in runs], files)
     connection.execute("DELETE FROM kernels WHERE pid = 0 AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.kernel = kernels.id)")
     return Pruned(tuple(name for _run, name, _size in runs), size + sum(each for *_names, each in runs))

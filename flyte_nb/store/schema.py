@@ -91,7 +91,19 @@ CREATE TABLE versions (
 CREATE INDEX versions_task ON versions (task);
 """
 
-STEPS: tuple[str, ...] = (_RUNS, _CACHE)
+_FILES = """
+CREATE TABLE sources (
+    run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,            -- of a run that it took results from; that one may be gone
+    PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+CREATE INDEX sources_name ON sources (name);
+CREATE TABLE left_files (
+    name TEXT PRIMARY KEY          -- a run that is gone, while somebody may need its files
+) WITHOUT ROWID;
+"""
+
+STEPS: tuple[str, ...] = (_RUNS, _CACHE, _FILES)
 
 
 class TooNewError(Exception):

@@ -62,6 +62,7 @@ class StoredRun:
         store: whom it is told.
         name: its name.
         at: when it starts, UTC seconds.
+        recovers: the run that it recovers.
     """
 
     def __init__(
@@ -73,9 +74,10 @@ class StoredRun:
         inputs: Inputs = (3,),
         labels: tuple[tuple[str, str], ...] = (),
         settings: RunSettings = RunSettings(),  # noqa: B008 - frozen
+        recovers: str = "",
     ) -> None:
         self.store, self.now = store, at
-        started = RunStarted(name, ROOT, inputs, at, (), labels, settings)
+        started = RunStarted(name, ROOT, inputs, at, (), labels, settings, recovers, "recover" if recovers else "")
         self.state = RunState(started)
         store.recorded([started])
         store.add(self.state)

@@ -25,7 +25,7 @@ from flyte_nb.store.keys import Seal
 from flyte_nb.store.opening import Shelf, open_store
 from flyte_nb.store.reading import KERNEL_GONE
 from flyte_nb.store.refusals import StoredValueError, UnsafeStoreError
-from flyte_nb.store.retention import Retention
+from flyte_nb.store.retention import EVERYTHING, Retention
 from flyte_nb.store.sqlite_store import SqliteStore
 from tests.fakes.stored_runs import BEGAN, KEY, StoredRun, facts_of, open_at, settle, whole_run
 
@@ -427,6 +427,25 @@ def test_old_runs_go_with_all_that_is_theirs(folder: Path) -> None:
         state = later.get("r3")
         assert state is not None
         assert state.output(1).data == shared.data  # type: ignore[union-attr]  # a kept value
+
+
+def test_files_stay_while_another_run_or_the_cache_needs_them(folder: Path) -> None:
+    """A recovered run has outputs of the one before, and of the one before that; a cached result is in the folder of its run."""
+    entry = "INSERT INTO cache (key, task, run, at, used_at, hits, size, item, mark) VALUES ('k', 't', 'r3', 0, 0, 0, 1, x'00', x'00')"
+    with closing(open_at(folder)) as store:
+        for name, at, recovers in (("r0", BEGAN, ""), ("r1", BEGAN, "r0"), ("r2", time.time(), "r1"), ("r3", BEGAN, ""), ("r4", BEGAN, "")):
+            StoredRun(store, name, at=at, recovers=recovers).end()
+            (folder / place.FILES / name).mkdir()
+        settle(store)
+        store.database.transact(lambda connection: connection.execute(entry))
+    kept = []
+    with closing(open_at(folder)) as later:
+        for keep in (Retention(days=30), Retention(days=30), Retention(days=EVERYTHING)):
+            later.prune(keep)
+            kept.append(sorted(path.name for path in (folder / place.FILES).iterdir()))
+            later.database.transact(lambda connection: connection.execute("DELETE FROM cache"))
+
+    assert kept == [["r0", "r1", "r2", "r3"], ["r0", "r1", "r2"], []]
 
 
 def test_runs_in_hand_and_runs_that_go_on_stay(folder: Path) -> None:
