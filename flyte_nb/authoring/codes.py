@@ -6,6 +6,7 @@ Must not know: where failures come from.
 from __future__ import annotations
 
 from flyte_nb import errors
+from flyte_nb.errors.roots import rebuild_error
 
 _CLASS_BY_WORD: tuple[tuple[str, type[errors.RuntimeUserError | errors.RuntimeUnknownError]], ...] = (
     ("Interrupted", errors.TaskInterruptedError),
@@ -57,7 +58,7 @@ def from_code(kind: str, code: str, message: str, worker: str | None = None, *, 
     cls = _ENGINE_ERRORS.get(code.strip()) if from_engine else None
     if cls is None:
         cls = _class_for(kind, code)
-    error = errors.rebuild_error(cls, (message,))
+    error = rebuild_error(cls, (message,))
     error.code = code.split("|", 1)[-1].strip()
     error.kind = _kind_of(cls)
     error.worker = worker or None
