@@ -22,6 +22,7 @@ from flyte_nb import remote
 from flyte_nb.authoring import fanout, history
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
+from flyte_nb.backends import make_backend
 from flyte_nb.core import ids
 from flyte_nb.core.current import CURRENT, Frame
 from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings
@@ -30,7 +31,7 @@ from flyte_nb.core.payloads import Item
 from flyte_nb.core.state import RunState
 from flyte_nb.ending import at_exit, in_ipython_kernel
 from flyte_nb.engine import nursery
-from flyte_nb.engine.backend import Backend, ClusterFacts
+from flyte_nb.engine.backend import ClusterFacts
 from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
 from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
@@ -40,6 +41,7 @@ from flyte_nb.remote.front import FrontEnd
 from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into, texts
 from flyte_nb.settings import CLUSTER_SETTINGS, STORE_SETTINGS, Settings, bytes_of, from_environment
 from flyte_nb.store.folders import RunFolders
+from flyte_nb.store.following import Follower
 from flyte_nb.store.kernels import started_by
 from flyte_nb.store.opening import Shelf, open_store
 from flyte_nb.store.place import FILES
@@ -65,6 +67,8 @@ class Workspace:
         self._folders = RunFolders(lambda: self.shelf.folder(FILES))
         self._roots: dict[str, Task[..., Any]] = {}
         self._feed = ChangeFeed()
+        self._follower = Follower(self._refresh, self._feed.is_watched, self._feed.tell)
+        self._reading = threading.RLock()
         self._front: FrontEnd | None = None
         self._lock = threading.RLock()
         remote.set_home(self)
@@ -118,31 +122,8 @@ class Workspace:
     def _close_store(self) -> None:
         self.cache.close()
         history.set_keeper(None)
+        self._follower.close()
         self.shelf.close()
-
-    def _backend(self) -> Backend:
-        settings = self.settings
-        if settings.cluster == "inline":
-            from flyte_nb.engine.inline_backend import InlineBackend  # noqa: PLC0415 - only when asked for
-
-            return InlineBackend(settings.workers or 2, settings.threads_per_worker)
-        if settings.cluster is None:
-            nursery.enter(self)  # it imports Dask while this process does
-        from flyte_nb.engine.cluster import ClusterSize  # noqa: PLC0415 - importing Dask takes half a second
-        from flyte_nb.engine.dask_backend import DaskBackend  # noqa: PLC0415 - the same
-        from flyte_nb.worker_main import AgentPlugin  # noqa: PLC0415 - the same
-
-        size = ClusterSize(settings.workers, settings.threads_per_worker, settings.memory_limit, settings.adaptive)
-        return DaskBackend(
-            AgentPlugin,
-            size,
-            cluster=settings.cluster,
-            security=settings.security,
-            kill_workers=settings.kill_workers,
-            ship_package=settings.ship_package,
-            kernel_host=settings.kernel_host,
-            passing=self.shelf.passing(),
-        )
 
     @property
     def runner(self) -> Runner:
@@ -150,7 +131,7 @@ class Workspace:
         with self._lock:
             if self._runner is None:
                 self._runner = Runner(
-                    self._backend(),
+                    make_backend(self.settings, self.shelf.passing(), self),
                     sinks=(self.shelf, self._feed, PrintFeed(self._show_print), self._folders),
                     grace_seconds=self.settings.grace_seconds,
                     max_losses=self.settings.system_retries,
@@ -354,7 +335,14 @@ class Workspace:
     # ------------------------------------------------------------------ for handles
     def read(self, reader: Callable[[], T]) -> T:
         """Call a reader while nothing changes."""
-        return self._runner.read(reader) if self._runner is not None else reader()
+        if self._runner is not None:
+            return self._runner.read(reader)
+        with self._reading:
+            return reader()
+
+    def _refresh(self, run: str) -> bool:
+        with self._reading:
+            return self.read(lambda: self.shelf.is_elsewhere(run))
 
     def abort(self, run: str, row: int, reason: str) -> None:
         """Stop an action and all that it called.
@@ -380,7 +368,10 @@ class Workspace:
 
     def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back when a run has changed."""
-        return self._feed.watch(run, callback)
+        unwatch = self._feed.watch(run, callback)
+        if self.shelf.is_elsewhere(run):
+            self._follower.follow(run)
+        return unwatch
 
     @property
     def front(self) -> FrontEnd:

@@ -56,15 +56,20 @@ class ChangeFeed:
         for run in {event.run for event in events}:
             if run in self._watchers and run not in self._due:
                 self._due.add(run)
-                asyncio.get_running_loop().call_later(WATCH_SECONDS, self._tell, run)
+                asyncio.get_running_loop().call_later(WATCH_SECONDS, self.tell, run)
 
     def ended(self, state: RunState) -> None:
         """See `Sink`."""
-        self._tell(state.name)
+        self.tell(state.name)
         with self._lock:
             self._watchers.pop(state.name, None)
 
-    def _tell(self, run: str) -> None:
+    def is_watched(self, run: str) -> bool:
+        """Whether somebody watches a run."""
+        return bool(self._watchers.get(run))
+
+    def tell(self, run: str) -> None:
+        """Call the watchers of a run now."""
         self._due.discard(run)
         with self._lock:
             watchers = list(self._watchers.get(run, ()))

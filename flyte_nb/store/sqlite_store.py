@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -77,6 +78,7 @@ class SqliteStore:
         )
         self._reader = Reader(self.database, seal, self.values.restore)
         self._opened: weakref.WeakValueDictionary[str, RunState] = weakref.WeakValueDictionary()
+        self._refreshing = threading.Lock()
         self._read_up_to: weakref.WeakKeyDictionary[RunState, int] = weakref.WeakKeyDictionary()
         self._said_failure = self._pruned = False
 
@@ -148,7 +150,8 @@ class SqliteStore:
             return False
         self.close_interrupted()
         try:
-            self._read_up_to[state] = self._reader.more(state, self._read_up_to[state])
+            with self._refreshing:  # what is new is applied once
+                self._read_up_to[state] = self._reader.more(state, self._read_up_to[state])
         except sqlite3.Error as error:
             logger.info("flyte_nb: the store could not be read", exc_info=error)
         return state.ended_at is None

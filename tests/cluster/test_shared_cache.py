@@ -1,19 +1,25 @@
-"""Two kernels and one cache: nothing is computed twice, and nobody waits for a kernel that died."""
+"""Two kernels and one store: nothing is computed twice, nobody waits for a kernel that died, and one sees what the other does."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from flyte_nb.core.index import RunFilter
+from flyte_nb.remote import Run
+from flyte_nb.settings import Settings
+from flyte_nb.workspace import Workspace
 from tests.fakes import sharing_program
-from tests.fakes.spaces import wait_until
+from tests.fakes.spaces import current, wait_until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
@@ -96,3 +102,25 @@ def test_a_kernel_that_died_is_waited_for_no_longer(project: Project) -> None:
     assert set(ran) == set(range(22))
     assert {number for number, times in ran.items() if times > 1} <= begun - {20, 21}
     assert max(ran.values()) <= 2
+
+
+def test_a_run_of_another_kernel_is_followed_while_it_is_watched(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its view here moves on and shows the end, though nobody asks for the run again."""
+    monkeypatch.setenv("FLYTE_NB_KEY_FILE", str(project.folder / "key"))
+    kernel = project.kernel(8)
+    wait_until(lambda: len(project.ran()) >= 4)
+    with contextlib.closing(Workspace(Settings(store=str(project.folder / "store")))) as space, current(space):
+        wait_until(lambda: len(space.entries(RunFilter())) == 1)
+        run = Run.get(space.entries(RunFilter())[0].name)
+        told = threading.Event()
+        assert not run.done()
+
+        def changed() -> None:
+            if run.state.ended_at is not None:
+                told.set()
+
+        unwatch = run.on_change(changed)
+        project.open_gate()
+        assert told.wait(PATIENCE)
+        unwatch()
+    assert result(kernel)[0] == [x * x for x in range(8)]
