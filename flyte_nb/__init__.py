@@ -56,11 +56,13 @@ from flyte_nb.initialize import (
     is_control_plane_available,
 )
 from flyte_nb.running import rerun, run, runs, with_runcontext
+from flyte_nb.sweeps import MapFrame, grid
 
 __version__ = "0.1.0.dev0"
 
 logger = logging.getLogger("flyte_nb")
 map = Map()
+map_frame = MapFrame()
 new_condition = NewCondition()
 system_logger = logger
 #: Flyte's names for what is one class here.
@@ -123,6 +125,7 @@ __all__ = [
     "durable",
     "errors",
     "get_custom_context",
+    "grid",
     "group",
     "init",
     "init_from_api_key",
@@ -134,6 +137,7 @@ __all__ = [
     "latest_checkpoint",
     "logger",
     "map",
+    "map_frame",
     "models",
     "new_condition",
     "remote",

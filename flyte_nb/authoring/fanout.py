@@ -38,7 +38,7 @@ class _Fan:
     """The calls of one map: how far they are bound, and which of them could not be."""
 
     def __init__(self, target: Any, iterables: tuple[Iterable[Any], ...], concurrency: int) -> None:
-        self.task, self._prefix, self._keywords = _unwrap(target)
+        self.task, self._prefix, self._keywords = unwrap(target)
         _check_partial(target, self.task, self._prefix, self._keywords)
         self._rows: Iterator[tuple[Any, ...]] = zip(*iterables)  # noqa: B905 - the shortest wins, as in Flyte
         self._concurrency = concurrency
@@ -117,7 +117,7 @@ def map_sync(
     """
     if not iterables:
         return
-    fan = _Fan(func, iterables, _checked(concurrency))
+    fan = _Fan(func, iterables, checked_concurrency(concurrency))
     with _frame(fan.task) as frame:
         fan.open(frame, group_of(fan.task, group_name))
         try:
@@ -146,7 +146,7 @@ async def map_async(
     """The same as `map`, as an async generator that does not block the loop."""
     if not iterables:
         return
-    fan = _Fan(func, iterables, _checked(concurrency))
+    fan = _Fan(func, iterables, checked_concurrency(concurrency))
     with _frame(fan.task) as frame:
         fan.open(frame, group_of(fan.task, group_name))
         try:
@@ -202,13 +202,18 @@ class _Here(AbstractContextManager[Frame]):
         return None
 
 
-def _checked(concurrency: int) -> int:
+def checked_concurrency(concurrency: int) -> int:
+    """What was given as `concurrency=`.
+
+    Raises:
+        ValueError: it is no whole number from 0 on.
+    """
     if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 0:
         raise ValueError(f"map(concurrency=) takes a whole number from 0 (no limit), got {concurrency!r}")
     return concurrency
 
 
-def _unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:
+def unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:
     """The task, and what a partial has bound of it."""
     prefix: tuple[Any, ...] = ()
     keywords: dict[str, Any] = {}

@@ -69,13 +69,13 @@ def actions_frame(run: ReadRun, *, limit: int | None = None) -> pd.DataFrame:
             "action": names,
             "task": _take([task.short_name for task in rows.tasks], rows.task_ids),
             "group": _take(rows.groups, rows.group_ids),
-            "parent": _sparse(parents, len(rows.phases)),
+            "parent": sparse_text(parents, len(rows.phases)),
             "phase": _take([phase.value for phase in PHASES], rows.phases),
             "attempt": rows.attempts.astype(np.int64),
             "worker": _take(rows.workers, rows.worker_ids),
             "started": pd.to_datetime(started, unit="s", utc=True),
             "seconds": np.maximum(until - started, 0.0),
-            "error": _sparse(rows.errors, len(rows.phases)),
+            "error": sparse_text(rows.errors, len(rows.phases)),
         }
     )
 
@@ -96,7 +96,7 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
     import pandas as pd  # noqa: PLC0415 - see above
 
     first = 0 if include_root else 1
-    rows = _copy_results(run, first, limit)
+    rows = copy_results(run, first, limit)
     unpack = Unpacker()
     columns: dict[str, Any] = {}
     several = len(np.unique(rows.task_ids)) > 1
@@ -104,10 +104,10 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
         columns["task"] = _take([task.short_name for task in rows.tasks], rows.task_ids)
     for name, values in _input_columns(rows, unpack).items():
         columns[f"input_{name}" if name in RESERVED else encodable(name)] = values
-    for name, values in _output_columns(rows, unpack).items():
+    for name, values in output_columns(rows, unpack).items():
         columns[_free_name(encodable(name), columns)] = values
-    columns["phase"] = _take([phase.value for phase in PHASES], rows.phases)
-    columns["error"] = _sparse(rows.errors, len(rows.phases))
+    columns["phase"] = phase_words(rows)
+    columns["error"] = sparse_text(rows.errors, len(rows.phases))
     index = pd.RangeIndex(first, first + len(rows.phases))
     return pd.DataFrame({name: _typed(values, index) for name, values in columns.items()}, index=index)
 
@@ -132,8 +132,8 @@ class _Rows:
 
 
 @dataclass(slots=True)
-class _Results:
-    """Inputs and outputs of a run at one moment."""
+class Results:
+    """Inputs and outputs of some actions at one moment."""
 
     tasks: list[TaskFacts]
     task_ids: Numbers
@@ -159,39 +159,41 @@ def _copy_rows(run: ReadRun, limit: int | None) -> _Rows:
         worker_ids=columns.worker_ids,
         started=columns.started,
         ended=columns.ended,
-        errors=_errors(run, columns.phases, 0),
+        errors=_errors(run, columns.phases, np.arange(columns.count)),
     )
 
 
-def _copy_results(run: ReadRun, first: int, limit: int | None) -> _Results:
+def copy_results(run: ReadRun, first: int, limit: int | None) -> Results:
+    """Inputs and outputs of actions from one on."""
     columns = Columns(run)
     columns.refresh(None if limit is None else first + limit)
-    phases = columns.phases[first:]
-    inputs: list[Inputs] = []
-    outputs: list[Item] = []
+    made = results_of(run, columns, np.arange(first, columns.count))
     for lo in range(first, columns.count, _ROWS_AT_A_TIME):
         rows = range(lo, min(lo + _ROWS_AT_A_TIME, columns.count))
-        inputs += run.read(lambda state, rows=rows: state.inputs_of(rows))  # type: ignore[misc]  # rows is bound
-        outputs += run.read(lambda state, rows=rows: state.outputs_of(rows))  # type: ignore[misc]  # as above
-    return _Results(
-        tasks=columns.tasks,
-        task_ids=columns.node_tasks[columns.node_ids[first:]],
-        phases=phases,
-        inputs=inputs,
-        outputs=outputs,
-        errors=_errors(run, columns.phases, first),
-    )
+        made.inputs += run.read(lambda state, rows=rows: state.inputs_of(rows))  # type: ignore[misc]  # rows is bound
+    return made
 
 
-def _errors(run: ReadRun, phases: Numbers, first: int) -> dict[int, str]:
-    """The reason of each action that did not succeed, by position from `first` on."""
-    rows = np.flatnonzero(_ENDED_BADLY[phases])
-    rows = rows[rows >= first].tolist()
+def results_of(run: ReadRun, columns: Columns, rows: Numbers) -> Results:
+    """Outputs of some actions, without their inputs."""
+    phases = columns.phases[rows]
+    outputs: list[Item] = []
+    for lo in range(0, len(rows), _ROWS_AT_A_TIME):
+        part = rows[lo : lo + _ROWS_AT_A_TIME].tolist()
+        outputs += run.read(lambda state, part=part: state.outputs_of(part))  # type: ignore[misc]  # part is bound
+    task_ids = columns.node_tasks[columns.node_ids[rows]]
+    return Results(tasks=columns.tasks, task_ids=task_ids, phases=phases, inputs=[], outputs=outputs, errors=_errors(run, phases, rows))
+
+
+def _errors(run: ReadRun, phases: Numbers, rows: Numbers) -> dict[int, str]:
+    """The reason of each action that did not succeed, by its position among these."""
+    bad = np.flatnonzero(_ENDED_BADLY[phases])
     errors: dict[int, str] = {}
-    for lo in range(0, len(rows), _REASONS_AT_A_TIME):
-        part = rows[lo : lo + _REASONS_AT_A_TIME]
+    for lo in range(0, len(bad), _REASONS_AT_A_TIME):
+        positions = bad[lo : lo + _REASONS_AT_A_TIME].tolist()
+        part = rows[positions].tolist()
         reasons = run.read(lambda state, part=part: [_reason(state, row) for row in part])  # type: ignore[misc]  # part is bound
-        errors.update((row - first, clean(reason)) for row, reason in zip(part, reasons, strict=True) if reason)
+        errors.update((position, clean(reason)) for position, reason in zip(positions, reasons, strict=True) if reason)
     return errors
 
 
@@ -218,7 +220,12 @@ def _take(words: Sequence[str], ids: Numbers) -> Objects:
     return np.array([encodable(word) for word in words], object)[ids]
 
 
-def _sparse(texts: dict[int, str], count: int) -> Any:
+def phase_words(rows: Results) -> Objects:
+    """The column `phase`."""
+    return _take([phase.value for phase in PHASES], rows.phases)
+
+
+def sparse_text(texts: dict[int, str], count: int) -> Any:
     """A column of text that is missing in most rows; it is text also where all of it is missing."""
     import pandas as pd  # noqa: PLC0415 - see above
 
@@ -245,7 +252,7 @@ def _objects(values: Sequence[Any]) -> Objects:
     return np.fromiter(values, object, len(values))
 
 
-def _input_columns(rows: _Results, unpack: Unpacker) -> dict[str, Objects]:
+def _input_columns(rows: Results, unpack: Unpacker) -> dict[str, Objects]:
     count = len(rows.phases)
     columns: dict[str, Objects] = {}
     for task_id in np.unique(rows.task_ids):
@@ -257,7 +264,8 @@ def _input_columns(rows: _Results, unpack: Unpacker) -> dict[str, Objects]:
     return columns
 
 
-def _output_columns(rows: _Results, unpack: Unpacker) -> dict[str, Objects]:
+def output_columns(rows: Results, unpack: Unpacker) -> dict[str, Objects]:
+    """The columns that outputs become; NaN where there is none."""
     where = np.flatnonzero(np.isin(rows.phases, _HAS_OUTPUT))
     values = [unpack(rows.outputs[position]) for position in where]
     declared = [rows.tasks[rows.task_ids[position]].outputs for position in where]

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from flyte_nb.views.frames import actions_frame, results_frame
+from flyte_nb.views.frames import actions_frame
 from flyte_nb.views.live import Bundle, NotebookPublisher, Publisher
 from flyte_nb.views.markup import CELL_LIMIT, cell, escape, table
 from flyte_nb.views.painter import PAINTER, Painter
 from flyte_nb.views.shown import ShownRun
+from flyte_nb.views.swept import results_table
 from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, one_line, phase_word, plural
 
 #: Rows and columns of a table that refreshes itself.
@@ -26,7 +27,7 @@ CELL_WIDTH = 80
 
 Kind = Literal["actions", "results"]
 #: What makes each kind of table.
-BUILD = {"actions": actions_frame, "results": results_frame}
+BUILD = {"actions": actions_frame, "results": results_table}
 
 
 class LiveTable:
