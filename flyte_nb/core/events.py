@@ -19,7 +19,8 @@ from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.policy import Resources, RetryStrategy, Timeout
 
-FORMAT_VERSION = 1
+#: 2: `AttemptsMeasured`.
+FORMAT_VERSION = 2
 
 Rows = Sequence[int]
 Inputs = tuple[Item, ...]
@@ -168,6 +169,20 @@ class AttemptsStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptsMeasured:
+    """What attempts cost that are about to end.
+
+    `cpu_seconds`: of processor time, -1 where it is not known. `memory`: the most that their worker's process had meanwhile,
+    in KiB, 0 where it is not known.
+    """
+
+    run: str
+    rows: Rows
+    cpu_seconds: array[float]
+    memory: array[int]
+
+
+@dataclass(frozen=True, slots=True)
 class ActionsSucceeded:
     """Actions ended well. Includes the start of attempts that no `AttemptsStarted` told of."""
 
@@ -285,6 +300,7 @@ Event = (
     | TaskDeclared
     | ActionsCalled
     | AttemptsStarted
+    | AttemptsMeasured
     | ActionsSucceeded
     | ActionsReused
     | ActionsRecovered

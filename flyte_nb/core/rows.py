@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from flyte_nb.core.costs import UNKNOWN, Cost
 from flyte_nb.core.phases import PHASES
 
 
@@ -38,6 +39,7 @@ class AttemptRecord:
     ended_at: float
     ending: str
     reason: str
+    cost: Cost = UNKNOWN
 
 
 @dataclass(slots=True)

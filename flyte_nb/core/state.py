@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flyte_nb.core.costs import Costs
 from flyte_nb.core.events import (
     ActionFailed,
     ActionPaused,
@@ -27,6 +28,7 @@ from flyte_nb.core.events import (
     ActionsSucceeded,
     AttemptFailed,
     AttemptsLost,
+    AttemptsMeasured,
     AttemptsStarted,
     Event,
     Inputs,
@@ -43,6 +45,7 @@ from flyte_nb.core.invariants import check
 from flyte_nb.core.names import NameIndex
 from flyte_nb.core.payloads import Blob, Item, StoredBlob
 from flyte_nb.core.phases import ALLOWED, CODE, PHASES, TERMINAL_CODES, ActionPhase
+from flyte_nb.core.printed import Printed
 from flyte_nb.core.rows import AttemptRecord, Cause, InvalidTransition, Node
 from flyte_nb.core.stories import story_of
 
@@ -55,11 +58,8 @@ RECOVERED = CODE[ActionPhase.RECOVERED]
 PACE_SAMPLES, PACE_GAP_SECONDS = 24, 0.5
 
 _MOST_REASONS = 256
-#: Characters of printed text that are kept of one action; what is over is dropped and said so.
-LOG_LIMIT = 100_000
 #: Bytes of a pickled task that is kept in memory when its run is over.
 CODE_LIMIT = 1024 * 1024
-_CUT = "\n[... output cut: more than 100,000 characters]\n"
 
 
 class RunState:
@@ -90,6 +90,7 @@ class RunState:
         self.reasons: list[str] = [""]
         self.reason_ids = bytearray()
         self.past: dict[int, list[AttemptRecord]] = {}
+        self.costs = Costs()
         self.children: dict[int, list[range]] = {}
         self.sequences: dict[int, int] = {}
         self.steps: dict[int, str] = {}
@@ -99,8 +100,7 @@ class RunState:
         self.version = 0
         self._inputs: list[Inputs] = []
         self._outputs: list[Item] = []
-        self._logs: dict[int, list[str]] = {}
-        self._log_sizes: dict[int, int] = {}
+        self._printed = Printed()
         self._node_index: dict[tuple[int, int, int], int] = {}
         self._group_index: dict[str, int] = {"": 0}
         self._worker_index: dict[str, int] = {"": 0}
@@ -251,6 +251,9 @@ class RunState:
             self._spent(row)
         self._after_end(event.rows)
 
+    def _measured(self, event: AttemptsMeasured) -> None:
+        self.costs.put(event.rows, event.cpu_seconds, event.memory)
+
     def _paused(self, event: ActionPaused) -> None:
         self._move((event.row,), CODE[ActionPhase.PAUSED])
 
@@ -274,7 +277,8 @@ class RunState:
         """Keep what is known of the attempt that just ended without success."""
         began = self.started_ats[row]
         if began or ending != "aborted":
-            record = AttemptRecord(self.attempts[row], self.workers[self.worker_ids[row]], began, at, ending, reason)
+            cost = self.costs.of(row) if self.phases[row] in TERMINAL_CODES else self.costs.take(row)
+            record = AttemptRecord(self.attempts[row], self.workers[self.worker_ids[row]], began, at, ending, reason, cost)
             self.past.setdefault(row, []).append(record)
 
     def _attempt_failed(self, event: AttemptFailed) -> None:
@@ -331,16 +335,7 @@ class RunState:
         return self.reasons.index(reason) if reason in self.reasons else _MOST_REASONS - 1
 
     def _log(self, event: LogWritten) -> None:
-        size = self._log_sizes.get(event.row, 0)
-        if size > LOG_LIMIT:
-            return
-        text = event.text
-        if size + len(text) > LOG_LIMIT:
-            text = text[: LOG_LIMIT - size] + _CUT
-            self._log_sizes[event.row] = LOG_LIMIT + 1
-        else:
-            self._log_sizes[event.row] = size + len(text)
-        self._logs.setdefault(event.row, []).append(text)
+        self._printed.add(event.row, event.text)
 
     def _after_end(self, rows: Rows) -> None:
         """The run has ended when the root and all its descendants have."""
@@ -426,8 +421,8 @@ class RunState:
         return self.reasons[self.reason_ids[row]]
 
     def logs(self, row: int) -> str:
-        """What an action printed, at most `LOG_LIMIT` characters."""
-        return "".join(self._logs.get(row, ()))
+        """What an action printed; of very much the beginning."""
+        return self._printed.of(row)
 
     def action_name(self, row: int) -> str:
         """The deterministic name of an action; the root is `a0`."""
@@ -477,6 +472,7 @@ _APPLY: dict[type, Callable[[RunState, Any], None]] = {
     TaskDeclared: RunState._declared,
     ActionsCalled: RunState._called,
     AttemptsStarted: RunState._started,
+    AttemptsMeasured: RunState._measured,
     ActionsSucceeded: RunState._succeeded,
     ActionsReused: RunState._reused,
     ActionsRecovered: RunState._reused,

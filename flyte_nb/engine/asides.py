@@ -1,4 +1,4 @@
-"""Decides about what a run records beside the actions of tasks: traced steps, conditions, reports.
+"""Decides about what a run records beside the actions of tasks: traced steps, conditions, reports, and what attempts cost.
 
 Steps and conditions are rows of the run that no worker runs. What they gave is handed to later attempts of the same
 action, so that a step is not taken twice and a question is not asked twice.
@@ -12,12 +12,14 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from flyte_nb.core.costs import NOT_KNOWN, UNIT_BYTES
 from flyte_nb.core.events import (
     ActionFailed,
     ActionPaused,
     ActionsCalled,
     ActionsRecovered,
     ActionsSucceeded,
+    AttemptsMeasured,
     AttemptsStarted,
     Event,
     Inputs,
@@ -29,10 +31,11 @@ from flyte_nb.core.phases import CODE, ActionPhase
 from flyte_nb.engine import answers
 from flyte_nb.engine.commands import Command
 from flyte_nb.engine.desk import Desk
-from flyte_nb.engine.records import RunRecord
-from flyte_nb.engine.stimuli import ConditionAnswered, ReportFlushed, StepEnded, StepReplayed
+from flyte_nb.engine.records import Chunk, RunRecord
+from flyte_nb.engine.stimuli import ChunkReport, ConditionAnswered, ReportFlushed, StepEnded, StepReplayed
 
 _PAUSED = CODE[ActionPhase.PAUSED]
+_MOST = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,24 @@ class Asides:
 
     def _order(self, commands: Sequence[Command]) -> None:
         self.desk.order_all(commands)
+
+    def measured(self, chunk: Chunk, report: ChunkReport) -> None:
+        """Record what attempts cost, if they are still those that count."""
+        held = [(chunk.rows[index], cpu, most) for index, cpu, most in report.measured]
+        held = [each for each in held if self.run.tokens[each[0]] == chunk.id]
+        if held:
+            rows, seconds, most_bytes = zip(*held, strict=True)
+            self._cost(list(rows), seconds, most_bytes)
+
+    def used_too_much(self, chunk: Chunk, rows: Sequence[int], rss_bytes: int) -> None:
+        """Record how much memory a worker had when that ended it, with the attempts that may be to blame."""
+        held = [row for row in rows if self.run.tokens[row] == chunk.id] if rss_bytes else []
+        if held:
+            self._cost(held, [NOT_KNOWN] * len(held), [rss_bytes] * len(held))
+
+    def _cost(self, rows: list[int], seconds: Sequence[float], most_bytes: Sequence[int]) -> None:
+        memory = array("I", (min(most // UNIT_BYTES, _MOST) for most in most_bytes))
+        self.record(AttemptsMeasured(self.run.state.name, rows, array("f", seconds), memory))
 
     def step_ended(self, stimulus: StepEnded, now: float) -> None:
         """Record a step as a row that has ended, if the attempt that took it is still the one that counts."""

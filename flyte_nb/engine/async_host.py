@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from flyte_nb.core.current import RunnableTask
 from flyte_nb.engine import bodies
 from flyte_nb.engine.driver_loop import close_loop, make_loop
+from flyte_nb.engine.meter import CLOCK_SECONDS, Clock, Memory
 from flyte_nb.engine.work import ChunkWork
 
 logger = logging.getLogger("flyte_nb")
@@ -33,6 +34,7 @@ class Owner(Protocol):
     """What a host needs of its agent."""
 
     agent: str
+    memory: Memory
 
     def load(self, work: ChunkWork) -> RunnableTask | None:
         """The chunk's task."""
@@ -44,17 +46,24 @@ class Owner(Protocol):
 
 
 class Metered(Coroutine[Any, Any, Any]):
-    """A body's coroutine that counts the seconds its code takes between pauses, and tells its host when it is over."""
+    """A body's coroutine that counts the seconds its code takes between pauses, and tells its host when it is over.
 
-    __slots__ = ("_body", "_host", "busy", "first", "index", "work")
+    Seconds are those of the wall clock. What of long steps was not spent computing (the code blocked, or had to wait for the
+    interpreter) is counted apart, so that the processor's clock is not asked for each of a million short steps.
+    """
 
-    def __init__(self, body: Coroutine[Any, Any, Any], work: ChunkWork, index: int, host: AsyncHost) -> None:
-        self._body, self.work, self.index, self._host = body, work, index, host
-        self.busy = self.first = 0.0
+    __slots__ = ("_began", "_body", "_host", "_idle", "busy", "first", "index", "started", "work")
+
+    def __init__(self, work: ChunkWork, index: int, started: float, host: AsyncHost) -> None:
+        self.work, self.index, self.started, self._host = work, index, started, host
+        self.busy = self.first = self._idle = self._began = 0.0
+        self._body = run_body(self, host.owner.agent)
 
     def send(self, value: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
         """Run to the next pause."""
-        began = time.perf_counter()
+        self._began = began = time.perf_counter()
+        if began > self._host.clock.stale_at:
+            self._host.clock.mark(began)
         try:
             pause = self._body.send(value)
         except BaseException as error:
@@ -66,23 +75,38 @@ class Metered(Coroutine[Any, Any, Any]):
 
     def throw(self, *error: Any) -> Any:  # noqa: ANN401 - a coroutine's protocol
         """Raise inside, and run to the next pause."""
-        began = time.perf_counter()
+        self._began = began = time.perf_counter()
+        if began > self._host.clock.stale_at:
+            self._host.clock.mark(began)
         try:
             pause = self._body.throw(*error)
         except BaseException as raised:
-            self.busy += time.perf_counter() - began
+            self._add(time.perf_counter() - began)
             self._host.ended(self, raised)
             raise
-        self.busy += time.perf_counter() - began
+        self._add(time.perf_counter() - began)
         return pause
 
     def _count(self, took: float) -> None:
-        self.busy += took
+        self._add(took)
         if not self.first:  # told at once: from this the controller sees whether more of the kind can be sent
             self.first = took
             self.work.spend(took, 1)
             if took > QUICK_SECONDS:
                 self._host.starts = 1
+
+    def _add(self, took: float) -> None:
+        self.busy += took
+        self._began = 0.0
+        if took > CLOCK_SECONDS:
+            self._idle += max(0.0, took - self._host.clock.spent())
+
+    def cost(self, started: float) -> tuple[float, int]:
+        """(seconds of processor time, bytes of memory) so far; asked in the last step, or after it."""
+        took = time.perf_counter() - self._began if self._began else 0.0
+        if took > CLOCK_SECONDS:
+            took = min(took, self._host.clock.spent())
+        return max(0.0, self.busy - self._idle) + took, self._host.owner.memory.peak_since(started)
 
     def close(self) -> None:
         """End the body."""
@@ -96,7 +120,8 @@ class AsyncHost:
     """A loop in a thread of its own, made when the first chunk comes."""
 
     def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+        self.owner = owner
+        self.clock = Clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self.blocked = False
@@ -147,7 +172,7 @@ class AsyncHost:
         started = 0
         while self._waiting and started < self.starts:
             work, since = self._waiting[0]
-            if work.task is None and self._owner.load(work) is None:
+            if work.task is None and self.owner.load(work) is None:
                 self._waiting.popleft()
                 continue
             count = len(work.command.rows)
@@ -164,7 +189,7 @@ class AsyncHost:
                 try:
                     self._start(work, index)
                 except Exception as error:  # noqa: BLE001 - a defect of ours; nobody may wait for this action, or those behind it
-                    work.fail(index, bodies.failure_of(error, self._owner.agent), time.time())
+                    work.fail(index, bodies.failure_of(error, self.owner.agent), time.time())
         self.starts = min(2 * self.starts, MOST_STARTS)  # unless what was started now turns out to be slow
         if self._waiting:
             self._pump_soon()
@@ -174,7 +199,7 @@ class AsyncHost:
         work.next_index = len(work.command.rows)
         if rest:
             work.hand_back(rest)
-            self._owner.flush(work)
+            self.owner.flush(work)
 
     def _start(self, work: ChunkWork, index: int) -> None:
         if index in work.stop_asked:
@@ -184,7 +209,7 @@ class AsyncHost:
             return
         context = work.context(index)
         started = work.begin(index)
-        body = Metered(run_body(work, index, started, self._owner.agent), work, index, self)
+        body = Metered(work, index, started, self)
         loop = self._loop
         if loop is None:
             return
@@ -197,14 +222,14 @@ class AsyncHost:
         if body.busy > body.first:
             work.spend(body.busy, 1)
         if isinstance(error, asyncio.CancelledError):
-            work.stop(index)
+            work.stop(index, body)
         elif not isinstance(error, StopIteration):  # a defect of ours: `run_body` lets nothing through
-            work.fail(index, bodies.failure_of(error, self._owner.agent), time.time())
+            work.fail(index, bodies.failure_of(error, self.owner.agent), time.time())
         self._flush_if_over(work)
 
     def _flush_if_over(self, work: ChunkWork) -> None:
         if work.ended:
-            self._owner.flush(work)
+            self.owner.flush(work)
 
     def stop(self, work: ChunkWork, indices: Sequence[int]) -> None:
         """Cancel actions that run here; thread-safe."""
@@ -239,8 +264,9 @@ class AsyncHost:
                 self._loop.call_soon_threadsafe(self._loop.stop)
 
 
-async def run_body(work: ChunkWork, index: int, started: float, worker: str) -> None:
+async def run_body(body: Metered, worker: str) -> None:
     """Run an async body to its end and write that down."""
+    work, index, started = body.work, body.index, body.started
     task = work.task
     try:
         value = task.invoke(work.command.inputs[index])  # type: ignore[union-attr]  # it was loaded before this was started
@@ -248,10 +274,10 @@ async def run_body(work: ChunkWork, index: int, started: float, worker: str) -> 
             value = await value
     except asyncio.CancelledError as error:
         if index in work.stop_asked:
-            work.stop(index)
+            work.stop(index, body)
         else:
-            work.fail(index, bodies.failure_of(error, worker), started)
+            work.fail(index, bodies.failure_of(error, worker), started, body)
     except BaseException as error:  # noqa: BLE001 - whatever a task raises is its result
-        work.fail(index, bodies.failure_of(error, worker), started)
+        work.fail(index, bodies.failure_of(error, worker), started, body)
     else:
-        work.settle(index, value, started, worker)
+        work.settle(index, value, started, worker, body)

@@ -221,6 +221,7 @@ class Controller:
             self.workforce.taint(chunk.agent)
         try:
             if control is not None:
+                control.asides.measured(chunk, report)  # first: an attempt's end takes along what it cost
                 control.reported(chunk, report, now)
         except Exception as error:  # noqa: BLE001 - told to the run; the worker's books must be kept all the same
             self._give_up([chunk.run], error, now)

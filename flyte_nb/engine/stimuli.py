@@ -101,6 +101,7 @@ class ChunkReport:
         stopped: (index, ended) of actions that ended because they were told to.
         returned: indices that were not started and are handed back.
         logs: (index, text).
+        measured: (index, seconds of processor time, bytes of memory) of actions that ended, if they were not short.
         finished: nothing more will come for this chunk.
         tainted: an exception was thrown into an action's thread to stop it.
         busy_seconds: time that the code of `steps` actions kept the thread or the loop to itself.
@@ -116,6 +117,7 @@ class ChunkReport:
     stopped: Sequence[tuple[int, float]] = ()
     returned: Sequence[int] = ()
     logs: Sequence[tuple[int, str]] = ()
+    measured: Sequence[tuple[int, float, int]] = ()
     finished: bool = False
     busy_seconds: float = 0.0
     steps: int = 0

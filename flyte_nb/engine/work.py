@@ -12,18 +12,28 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
+from typing import Protocol
 
 from flyte_nb.core.current import CURRENT, ActionFacts, Frame, RunnableTask, Submitter
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Item, size_bytes
 from flyte_nb.engine import bodies
 from flyte_nb.engine.commands import SendChunk
+from flyte_nb.engine.meter import MEASURED_SECONDS
 from flyte_nb.engine.stimuli import ChunkReport
 from flyte_nb.errors import OutputTooLargeError
 
 #: A start is told of when an action runs for longer than this.
 TELL_AFTER_SECONDS = 0.02
 _SMALL = frozenset({type(None), bool, int, float})
+
+
+class Measures(Protocol):
+    """Tells what an action costs."""
+
+    def cost(self, started: float) -> tuple[float, int]:
+        """(seconds of processor time, bytes of memory) of the action that is about to end in this thread."""
+        ...
 
 
 class ChunkWork:
@@ -65,6 +75,7 @@ class ChunkWork:
         self._begun: list[tuple[int, float]] = []
         self._returned: list[int] = []
         self._logs: list[tuple[int, str]] = []
+        self._measured: list[tuple[int, float, int]] = []
         self._busy, self._steps, self._tainted = 0.0, 0, False
 
     @property
@@ -100,7 +111,14 @@ class ChunkWork:
         self._running[index] = now
         return now
 
-    def settle(self, index: int, value: object, started: float, worker: str) -> None:
+    def oldest_start(self) -> float:
+        """When the action was started that has been running longest; now, if none runs."""
+        try:
+            return next(iter(self._running.values()), time.time())  # in order of their starts
+        except RuntimeError:  # another one starts in this moment
+            return 0.0
+
+    def settle(self, index: int, value: object, started: float, worker: str, meter: Measures | None = None) -> None:
         """A body returned: check and pack its value."""
         try:
             self._check_size(rough_size(value))  # before it is pickled: that takes as much again
@@ -110,9 +128,9 @@ class ChunkWork:
             if self._store is not None:
                 item = self._store(item)
         except BaseException as error:  # noqa: BLE001 - packing runs user code, and a disk may be full
-            self.fail(index, bodies.output_failure(error, worker), started)
+            self.fail(index, bodies.output_failure(error, worker), started, meter)
         else:
-            self.succeed(index, item, started)
+            self.succeed(index, item, started, meter)
 
     def _check_size(self, size: int) -> None:
         if self._most_bytes and size > self._most_bytes:
@@ -123,20 +141,26 @@ class ChunkWork:
         """When an action that runs now was started."""
         return self._running.get(index, default)
 
-    def succeed(self, index: int, item: Item, started: float) -> None:
+    def succeed(self, index: int, item: Item, started: float, meter: Measures | None = None) -> None:
         """An action returned."""
         with self._lock:
             if self._close(index):
+                ended = time.time()
                 self._indices.append(index)
                 self._outputs.append(item)
                 self._started.append(started)
-                self._ended.append(time.time())
+                self._ended.append(ended)
+                if ended - started >= MEASURED_SECONDS and meter is not None:
+                    self._measured.append((index, *meter.cost(started)))
 
-    def fail(self, index: int, failure: Failure, started: float) -> None:
+    def fail(self, index: int, failure: Failure, started: float, meter: Measures | None = None) -> None:
         """An action raised."""
         with self._lock:
             if self._close(index):
-                self._failed.append((index, failure, started, time.time()))
+                ended = time.time()
+                self._failed.append((index, failure, started, ended))
+                if ended - started >= MEASURED_SECONDS and meter is not None:
+                    self._measured.append((index, *meter.cost(started)))
 
     def give_up(self, failure: Failure) -> None:
         """Nothing of the chunk that has not ended will: its task cannot be loaded, or we failed."""
@@ -149,14 +173,17 @@ class ChunkWork:
                 self._close(index)
                 self._failed.append((index, failure, started, now))
 
-    def stop(self, index: int) -> None:
+    def stop(self, index: int, meter: Measures | None = None) -> None:
         """An action stopped because it was told to."""
         with self._lock:
             started = self._running.get(index)
             if self._close(index):
                 if started is not None and index not in self._told:  # an attempt counts, however short it was
                     self._begun.append((index, started))
-                self._stopped.append((index, time.time()))
+                ended = time.time()
+                self._stopped.append((index, ended))
+                if started is not None and ended - started >= MEASURED_SECONDS and meter is not None:
+                    self._measured.append((index, *meter.cost(started)))
 
     def hand_back(self, indices: Sequence[int]) -> None:
         """These actions were not started and will not be."""
@@ -205,6 +232,7 @@ class ChunkWork:
                 stopped=self._stopped,
                 returned=self._returned,
                 logs=_merged(self._logs),
+                measured=self._measured,
                 finished=self._open == 0,
                 busy_seconds=self._busy,
                 steps=self._steps,

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flyte_nb.core.current import Frame, RunnableTask
-from flyte_nb.core.failure import Failure, of_ours
-from flyte_nb.core.payloads import Blob, Item, unpack
+from flyte_nb.core.failure import Failure
+from flyte_nb.core.payloads import Item
 from flyte_nb.engine import bodies
 from flyte_nb.engine.async_host import AsyncHost
 from flyte_nb.engine.commands import (
@@ -39,15 +39,14 @@ from flyte_nb.engine.commands import (
     StopActions,
 )
 from flyte_nb.engine.holding import Holding
+from flyte_nb.engine.loading import LoadedTasks
+from flyte_nb.engine.meter import Memory, Meter
 from flyte_nb.engine.port import Caller
 from flyte_nb.engine.stimuli import SlotYielded, Stimulus
 from flyte_nb.engine.work import ChunkWork
-from flyte_nb.errors import WorkerImportError
 
 #: How often what long chunks have done is reported.
 FLUSH_SECONDS = 0.02
-#: Loaded tasks that are kept, so that a task's module state (a model, say) outlives a run.
-KEEP_TASKS = 256
 #: An output may be this part of the worker's memory: it is there twice while it is pickled.
 OUTPUT_SHARE = 0.4
 
@@ -86,9 +85,8 @@ class Agent:
         self._capture = capture
         self._store = store
         self._most_bytes = int(memory_limit * OUTPUT_SHARE)
-        self._blobs: dict[str, SendTask] = {}
-        self._tasks: dict[str, RunnableTask] = {}
-        self._loading = threading.Lock()
+        self.tasks = LoadedTasks(agent)
+        self.memory = Memory()
         self._active: dict[int, ChunkWork] = {}
         self._queue: deque[ChunkWork] = deque()
         self._ready = threading.Condition()
@@ -127,7 +125,7 @@ class Agent:
         elif isinstance(command, SendChunk):
             self._take_chunk(command)
         elif isinstance(command, SendTask):
-            self._blobs[command.digest] = command
+            self.tasks.add(command)
         elif isinstance(command, StopActions):
             self._stop_actions(command)
         elif isinstance(command, ForgetRun):
@@ -154,7 +152,11 @@ class Agent:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self._unclog()
-            for work in list(self._active.values()):
+            active = list(self._active.values())
+            if active:
+                self.memory.sample()
+                self.memory.forget_before(min(work.oldest_start() for work in active))
+            for work in active:
                 self.flush(work)
 
     def _unclog(self) -> None:
@@ -183,32 +185,13 @@ class Agent:
     # ------------------------------------------------------------------ tasks
     def load(self, work: ChunkWork) -> RunnableTask | None:
         """The chunk's task; if it cannot be loaded its actions fail and None is returned."""
-        task = self._task(work.command.digest)
+        task = self.tasks.get(work.command.digest)
         if isinstance(task, Failure):
             work.give_up(task)
             self.flush(work)
             return None
         work.task = task.within(work.command.settings)
         return task
-
-    def _task(self, digest: str) -> RunnableTask | Failure:
-        with self._loading:
-            task = self._tasks.pop(digest, None) or self._unpickled(self._blobs.get(digest))
-            if not isinstance(task, Failure):
-                self._tasks[digest] = task  # the last one used is the last one to go
-                while len(self._tasks) > KEEP_TASKS:
-                    self._tasks.pop(next(iter(self._tasks)))
-            return task
-
-    def _unpickled(self, sent: SendTask | None) -> RunnableTask | Failure:
-        if sent is None:
-            return Failure("system", "TaskMissingError", "the worker was not sent the task", worker=self.agent)
-        try:
-            return unpack(Blob(sent.blob))  # type: ignore[return-value]  # the kernel pickled a task
-        except ImportError as error:
-            return of_ours(WorkerImportError(error.name or str(error), sent.task, worker=self.agent, reason=str(error)))
-        except BaseException as error:  # noqa: BLE001 - loading runs user code
-            return bodies.failure_of(error, self.agent)
 
     # ------------------------------------------------------------------ sync bodies
     def _add_thread(self) -> None:
@@ -233,16 +216,19 @@ class Agent:
                 self.flush(work)
 
     def _run_chunk(self, work: ChunkWork) -> None:
-        began = flushed = time.monotonic()
-        count = len(work.command.rows)
+        began = flushed = now = time.perf_counter()
+        count, meter = len(work.command.rows), Meter(self.memory)
+        clock = meter.clock
         while (index := self._next(work, count)) is not None:
-            self._run_action(work, index)
-            now = time.monotonic()
+            if now > clock.stale_at:
+                clock.mark(now)
+            self._run_action(work, index, meter)
+            now = time.perf_counter()
             if now - began > work.command.budget_seconds:
                 self._hand_back(work)
             if now - flushed > FLUSH_SECONDS:
                 self.flush(work)
-                flushed = now
+                flushed, clock.stale_at = now, 0.0
         self.flush(work)
 
     def _next(self, work: ChunkWork, count: int) -> int | None:
@@ -277,7 +263,7 @@ class Agent:
         """Whether nothing runs here."""
         return not self._active
 
-    def _run_action(self, work: ChunkWork, index: int) -> None:
+    def _run_action(self, work: ChunkWork, index: int, meter: Meter) -> None:
         task, started = work.task, work.begin(index)
         if task is None:
             raise RuntimeError("the chunk's task was not loaded")
@@ -290,14 +276,14 @@ class Agent:
             finally:
                 self._leave(thread)
         except bodies.StopAction:
-            work.stop(index)
+            work.stop(index, meter)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is its result
             if isinstance(error, SystemExit | KeyboardInterrupt | Exception) or index not in work.stop_asked:
-                work.fail(index, bodies.failure_of(error, self.agent), started)
+                work.fail(index, bodies.failure_of(error, self.agent), started, meter)
             else:
-                work.stop(index)
+                work.stop(index, meter)
         else:
-            work.settle(index, value, started, self.agent)
+            work.settle(index, value, started, self.agent, meter)
         finally:
             self._current.pop(thread, None)
 

@@ -75,7 +75,9 @@ class Workforce:
                 chunk.lane.in_flight.pop(agent.agent, None)
             control = self._runs.get(chunk.run)
             if control is not None:
-                control.chunk_lost(chunk, agent.name, stimulus, suspects.get(chunk.id, losses.NOBODY), now)
+                suspicion = suspects.get(chunk.id, losses.NOBODY)
+                control.asides.used_too_much(chunk, suspicion.rows, stimulus.rss_bytes)
+                control.chunk_lost(chunk, agent.name, stimulus, suspicion, now)
 
     # ------------------------------------------------------------------ chunks and slots
     def slot_yielded(self, stimulus: SlotYielded, _now: float) -> None:

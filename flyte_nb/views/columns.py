@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from flyte_nb.core.costs import UNIT_BYTES
 from flyte_nb.core.events import TaskFacts
 from flyte_nb.core.phases import CODE, PHASES, TERMINAL_CODES, ActionPhase
 from flyte_nb.core.state import RunState
@@ -195,6 +196,15 @@ class Columns:
         """How long the last attempt took, or has been going on; NaN before its start."""
         until = np.where(self.ended > 0, self.ended, now)
         return np.where(self.started > 0, np.maximum(until - self.started, 0.0), np.nan)
+
+    def costs(self) -> tuple[Numbers, Numbers]:
+        """Seconds of processor time and bytes of memory; NaN where they are not known."""
+        seconds, memory = self._run.read(lambda state: (np.array(state.costs.cpu_seconds, float), np.array(state.costs.memory, float)))
+        made = np.full((2, self.count), np.nan)
+        known = min(self.count, len(seconds))
+        made[0, :known] = np.where(seconds >= 0, seconds, np.nan)[:known]
+        made[1, :known] = np.where(memory > 0, memory * UNIT_BYTES, np.nan)[:known]
+        return made[0], made[1]
 
     # ------------------------------------------------------------------ columns by node
     @property

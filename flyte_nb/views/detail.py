@@ -12,6 +12,7 @@ from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import cast
 
+from flyte_nb.core.costs import Cost
 from flyte_nb.core.events import Inputs, TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.payloads import Blob, Item
@@ -68,6 +69,7 @@ class _Known:
     log: str
     report: bool
     overdue: bool
+    cost: Cost
 
 
 class Details:
@@ -128,8 +130,8 @@ def _told(known: _Known, request: DetailRequest, values: tuple[list[Value], list
         "called_at": known.called_at,
         "queued_seconds": max(0.0, known.started_at - known.called_at) if known.started_at and not known.cached else None,
         "seconds": max(0.0, known.ended_at - known.started_at) if known.ended_at and known.started_at else None,
-        "cpu_seconds": None,
-        "memory_bytes": None,
+        "cpu_seconds": known.cost.cpu_seconds,
+        "memory_bytes": known.cost.memory_bytes,
         "error": _error(known, limit),
         "inputs": inputs,
         "outputs": outputs,
@@ -165,6 +167,7 @@ def _read(state: RunState, row: int) -> _Known:
         log=state.logs(row),
         report=row in state.reports,
         overdue=row in state.overdue,
+        cost=state.costs.of(row),
     )
 
 
@@ -274,6 +277,8 @@ def _attempts(known: _Known) -> list[AttemptLine]:
                 "worker": one_line(known.worker, _NAME),
                 "started_at": known.started_at,
                 "seconds": known.ended_at - known.started_at if known.ended_at and known.started_at else None,
+                "cpu_seconds": known.cost.cpu_seconds,
+                "memory_bytes": known.cost.memory_bytes,
             }
         )
     return tries[::-1]
@@ -288,6 +293,8 @@ def _ended(record: AttemptRecord) -> AttemptLine:
         "worker": one_line(record.worker, _NAME),
         "started_at": record.started_at,
         "seconds": None if not record.started_at or math.isnan(record.ended_at) else max(0.0, record.ended_at - record.started_at),
+        "cpu_seconds": record.cost.cpu_seconds,
+        "memory_bytes": record.cost.memory_bytes,
     }
 
 

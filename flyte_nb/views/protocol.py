@@ -168,7 +168,7 @@ class TableColumn(TypedDict):
     """A column that can be shown.
 
     `key`: `phase`, `task`, `row` (position in the run), `action`, `group`, `parent`, `worker`, `try`, `queued` (seconds
-    until the start), `started`, `time`, `value` (output or error), or `in:<parameter>`. `type` says how it is set:
+    until the start), `started`, `time`, `cpu`, `memory`, `value` (output or error), or `in:<parameter>`. `type` says how it is set:
     numbers flush right. `width` is the number of characters that it needs; `shown`: by default.
     """
 
@@ -336,6 +336,8 @@ class AttemptLine(TypedDict):
     worker: str
     started_at: float
     seconds: float | None
+    cpu_seconds: float | None
+    memory_bytes: int | None
 
 
 class LogPart(TypedDict):
@@ -349,7 +351,11 @@ class LogPart(TypedDict):
 
 
 class DetailAnswer(TypedDict):
-    """One action. `path`: names from the run's task to this one, groups included. `attempts`: the newest first."""
+    """One action. `path`: names from the run's task to this one, groups included. `attempts`: the newest first.
+
+    `cpu_seconds`: of the body's own code. `memory_bytes`: the most that its worker's process had while it ran. Both are those
+    of the last try, and None where it was too short to be measured.
+    """
 
     kind: Literal["detail"]
     view: str

@@ -194,10 +194,12 @@ class Selections:
             words = [task.short_name for task in columns.tasks] if by == "task" else columns.groups
             ranks: Numbers = _ranks(words)[columns.node_tasks if by == "task" else columns.node_groups][nodes]
             return ranks
-        if by == "worker":
-            return _ranks(columns.workers)[columns.worker_ids[rows]]
+        if by in {"cpu", "memory"}:
+            costs: Numbers = columns.costs()[by == "memory"][rows]
+            return costs
         started = columns.started[rows]
         simple: dict[str, Numbers] = {
+            "worker": _ranks(columns.workers)[columns.worker_ids[rows]],
             "phase": _RANK[columns.shown_phases[rows]],
             "parent": columns.node_parents[nodes].astype(float),
             "try": columns.attempts[rows].astype(float),

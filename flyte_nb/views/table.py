@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from flyte_nb.core.costs import Cost
 from flyte_nb.core.events import Inputs, TaskFacts
 from flyte_nb.core.payloads import Blob, Item
 from flyte_nb.core.state import RunState
 from flyte_nb.views.columns import FAILED_CODES, SHOWN_PHASES, Columns, Numbers, ReadRun
 from flyte_nb.views.protocol import CELL_CHARACTERS, Row, TableColumn
 from flyte_nb.views.values import Texts, is_number
-from flyte_nb.views.wording import duration, one_line
+from flyte_nb.views.wording import duration, one_line, size
 
 #: Inputs that are shown at first, actions that are looked at to find out which vary, and columns that may be chosen.
 MAX_INPUTS, SAMPLE, MAX_COLUMNS = 6, 64, 200
@@ -42,6 +43,8 @@ _AFTER: tuple[TableColumn, ...] = (
     {"key": "worker", "title": "Worker", "type": "text", "width": 12, "shown": False, "sortable": True},
     {"key": "queued", "title": "Waited", "type": "seconds", "width": 8, "shown": False, "sortable": True},
     {"key": "started", "title": "Started", "type": "instant", "width": 10, "shown": False, "sortable": True},
+    {"key": "cpu", "title": "CPU", "type": "seconds", "width": 8, "shown": False, "sortable": True},
+    {"key": "memory", "title": "Worker's memory", "type": "number", "width": 9, "shown": False, "sortable": True},
 )
 
 
@@ -143,6 +146,8 @@ class Table:
             if fact.reason:
                 return one_line(fact.reason, CELL_CHARACTERS)
             return self._texts.cell(fact.output, CELL_CHARACTERS) if fact.has_output else ""
+        if key in {"cpu", "memory"}:
+            return _cost_text(fact.cost, key)
         columns = self._columns
         if key == "queued":
             started = columns.started[row]
@@ -188,6 +193,7 @@ class _Fact:
     output: Item
     has_output: bool
     reason: str
+    cost: Cost
 
 
 def _facts_of(state: RunState, row: int) -> _Fact:
@@ -195,7 +201,14 @@ def _facts_of(state: RunState, row: int) -> _Fact:
     reason = failure.headline() if failure is not None else state.abort_reason(row)
     has_output = state.phase_of(row).value in {"succeeded", "recovered"}
     parent = state.task_of(state.parent_of(row)) if row else None
-    return _Fact(state.task_of(row), parent, state.inputs(row), state.output(row), has_output, "" if has_output else reason)
+    inputs, output = state.inputs(row), state.output(row)
+    return _Fact(state.task_of(row), parent, inputs, output, has_output, "" if has_output else reason, state.costs.of(row))
+
+
+def _cost_text(cost: Cost, key: str) -> str:
+    if key == "cpu":
+        return "" if cost.cpu_seconds is None else duration(cost.cpu_seconds)
+    return "" if cost.memory_bytes is None else size(cost.memory_bytes)
 
 
 def _input_column(name: str) -> TableColumn:

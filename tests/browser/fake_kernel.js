@@ -196,7 +196,7 @@ export class FakeKernel {
       error: bad ? { fault: "user", code: "ValueError", message: "Input y contains NaN.", traceback: "Traceback ...\nValueError: Input y contains NaN.", frames } : null,
       inputs: [{ name: "trees", type: "int", text: "400", more: false }, { name: "depth", type: "int", text: "8", more: false }, { name: "lr", type: "float", text: "0.05", more: false }, { name: "features", type: "list", text: `[${Array.from({ length: 84 }, (_, index) => `'feature_${index}'`).join(", ")}]`, more: false }],
       outputs: bad ? [] : [{ name: "", type: "dict", text: "{'auc': 0.8503, 'loss': 0.312}", more: false }], rich: this.page ? ["report"] : [],
-      attempts: [{ number: 3, look: bad ? "failed" : "succeeded", ended_by: bad ? "ValueError: Input y contains NaN." : "", counted: true, worker: "worker-3", started_at: Date.now() / 1000 - 9, seconds: 1.84 }, { number: 2, look: "aborted", ended_by: "worker lost, out of memory", counted: false, worker: "worker-5", started_at: Date.now() / 1000 - 12, seconds: 0.92 }],
+      attempts: [{ number: 3, look: bad ? "failed" : "succeeded", ended_by: bad ? "ValueError: Input y contains NaN." : "", counted: true, worker: "worker-3", started_at: Date.now() / 1000 - 9, seconds: 1.84, cpu_seconds: 1.71, memory_bytes: 612 * 2 ** 20 }, { number: 2, look: "aborted", ended_by: "worker lost, out of memory", counted: false, worker: "worker-5", started_at: Date.now() / 1000 - 12, seconds: 0.92, cpu_seconds: null, memory_bytes: 1.97 * 2 ** 30 }],
       log: { start: 0, text: "fold 2: 145,928 train rows, 36,483 validation rows\n84 features kept after iteration-5\nWARNING readmitted: 3 labels missing after merge\n", total: 130, lines: 3, more: false }, can_abort: false, can_rerun: true, gone: "",
     };
   }

@@ -46,6 +46,41 @@ def test_a_flaky_action_is_tried_again(space: Workspace, tmp_path: Path) -> None
     assert [record.reason for record in run.action(1).past_attempts] == ["ValueError: attempt 1", "ValueError: attempt 2"]
 
 
+def test_what_attempts_cost_is_kept(space: Workspace, tmp_path: Path) -> None:
+    """Processor time of the body's own code and its worker's memory, of each attempt; short actions are not measured."""
+
+    def compute(seconds: float) -> None:
+        until = time.thread_time() + seconds
+        while time.thread_time() < until:
+            pass
+
+    @env.task(retries=1)
+    def busy(path: str) -> int:
+        compute(0.05)
+        if count_up(path) == 1:
+            raise ValueError("once")
+        return 1
+
+    @env.task
+    async def lazy(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    @env.task
+    async def main(path: str) -> None:
+        await busy.aio(path)
+        await lazy(0.2)
+        await lazy(0.0)
+
+    run = finished(flyte.run(main, str(tmp_path / "count")))
+    frame = run.actions
+
+    assert frame["cpu_seconds"][1] >= 0.05
+    assert frame["cpu_seconds"][2] < 0.1
+    assert frame["memory_bytes"][1] > 1024**2
+    assert [record.cost.cpu_seconds is not None and record.cost.cpu_seconds >= 0.05 for record in run.action(1).past_attempts] == [True]
+
+
 def test_retries_wait_and_run_out(space: Workspace, tmp_path: Path) -> None:
     """The last failure is the action's; attempts keep their distance."""
     strategy = flyte.RetryStrategy(2, flyte.Backoff(timedelta(seconds=0.2)))

@@ -266,6 +266,7 @@ def columns(state: RunState) -> dict[str, object]:
         "outputs": [state.output(row) for row in rows],
         "failures": state.failures,
         "past": state.past,
+        "costs": state.costs,
         "logs": [state.logs(row) for row in rows],
         "nodes": state.nodes,
         "reasons": [state.abort_reason(row) for row in rows],

@@ -12,6 +12,7 @@ from flyte_nb.core.events import (
     ActionsAborted,
     ActionsCalled,
     ActionsSucceeded,
+    AttemptsMeasured,
     AttemptsStarted,
     ReportWritten,
     RunStarted,
@@ -118,6 +119,10 @@ class FakeRun:
         """End one action badly."""
         failure = Failure("user", code, message, code, traceback, None, "w1")
         self.state.apply(ActionFailed(self.name, row, ActionPhase.FAILED, failure, self.now, self.now + 0.5))
+
+    def measure(self, row: int, cpu_seconds: float, memory_kib: int) -> None:
+        """Say what an attempt cost that is about to end."""
+        self.state.apply(AttemptsMeasured(self.name, [row], array("f", (cpu_seconds,)), array("I", (memory_kib,))))
 
     def drop(self, rows: Sequence[int], reason: str = "the run was aborted") -> None:
         """Abort actions."""

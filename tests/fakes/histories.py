@@ -16,7 +16,7 @@ VALUES = (0, 1, 2.5, -1.0, "north", "South", None, [1, 2], {"auc": 0.5}, "nan")
 
 #: One step: what happens, to whom, and with which value.
 Step = tuple[str, int, int]
-KINDS = ("call", "call", "start", "succeed", "succeed", "fail", "drop", "retry", "lose", "reuse", "log", "wait")
+KINDS = ("call", "call", "start", "succeed", "succeed", "fail", "drop", "retry", "lose", "reuse", "log", "wait", "measure")
 
 
 def histories(longest: int = 40) -> st.SearchStrategy[list[Step]]:
@@ -92,6 +92,11 @@ class History:
         row = self._pick("running", who)
         if row is not None:
             self.run.state.apply(LogWritten(self.run.name, row, 1, f"line {what}\n"))
+
+    def _measure(self, who: int, what: int) -> None:
+        row = self._pick("running", who)
+        if row is not None:
+            self.run.measure(row, what / 4 - 1, what % 5)
 
     def _wait(self, who: int, what: int) -> None:
         self.run.now += who / 100

@@ -45,7 +45,7 @@
 /** @typedef {{fault: "user"|"system"|"timeout"|"abort", code: string, message: string, traceback: string, frames: Frame[]}} ErrorInfo */
 /**
  * @typedef {{number: number, look: Look, ended_by: string, counted: boolean, worker: string, started_at: number,
- *   seconds: number|null}} AttemptLine
+ *   seconds: number|null, cpu_seconds: number|null, memory_bytes: number|null}} AttemptLine
  */
 /** @typedef {{start: number, text: string, total: number, lines: number, more: boolean}} LogPart */
 /**
@@ -1283,6 +1283,8 @@ class Table {
 }
 
 // ---------------------------------------------------------------------------------------------------- G: one action
+const CPU_HINT = "CPU: processor time of the body's own code, without threads and processes that it started";
+const PEAK_HINT = "Peak: the most memory that the worker's process had while it ran, with all that ran there";
 class Detail {
   /** @param {RunView} view */
   constructor(view) {
@@ -1378,7 +1380,8 @@ class Detail {
       answer.memory_bytes === null ? "" : `peak ${size(answer.memory_bytes)}`,
     ];
     setText(this.crumb, cost.filter(Boolean).join(" · "));
-    this.crumb.title = this.crumb.textContent;
+    const hints = [answer.cpu_seconds === null ? "" : CPU_HINT, answer.memory_bytes === null ? "" : PEAK_HINT];
+    this.crumb.title = [this.crumb.textContent, ...hints].filter(Boolean).join("\n");
     const key = JSON.stringify({ ...answer, version: 0, id: 0, seconds: 0 });
     if (key === this.drawn) return;
     const changed = this.drawn !== "";
@@ -1516,6 +1519,7 @@ class Detail {
   attemptsPart(answer) {
     if (!answer.attempts.length) return [el("p", { class: "dim" }, answer.look === "cached" || answer.look === "recovered" ? "None: an earlier result was taken." : "None yet.")];
     const cell = (/** @type {string} */ kind, /** @type {any[]} */ ...children) => el("td", { class: kind }, ...children);
+    const measured = answer.attempts.some((attempt) => attempt.cpu_seconds !== null || attempt.memory_bytes !== null);
     const rows = answer.attempts.map((attempt) =>
       el(
         "tr",
@@ -1525,13 +1529,18 @@ class Detail {
         cell("", attempt.worker),
         cell("num", attempt.started_at ? timeOfDay(attempt.started_at, true) : NOT_YET),
         cell("num", duration(attempt.seconds)),
+        ...(measured ? [cell("num", duration(attempt.cpu_seconds)), cell("num", attempt.memory_bytes === null ? NOT_YET : size(attempt.memory_bytes))] : []),
       ),
     );
     rows.forEach((row, index) => {
       const told = /** @type {AttemptLine} */ (answer.attempts[index]).ended_by;
       if (told) row.children[1].title = told;
     });
-    const titles = ["Try", "Ended by", "Worker", "Started", "Time"].map((title, index) => el("th", { scope: "col", class: index === 1 || index === 2 ? "" : "num" }, title));
+    const costs = measured ? ["CPU", "Peak"] : [];
+    const hints = { CPU: CPU_HINT, Peak: PEAK_HINT };
+    const titles = ["Try", "Ended by", "Worker", "Started", "Time", ...costs].map((title, index) =>
+      el("th", { scope: "col", class: index === 1 || index === 2 ? "" : "num", title: hints[/** @type {"CPU"} */ (title)] ?? "" }, title),
+    );
     return [el("table", { class: "t" }, el("thead", {}, el("tr", {}, ...titles)), el("tbody", {}, ...rows))];
   }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from flyte_nb.core.costs import UNKNOWN, Cost
 from flyte_nb.core.events import (
     ActionFailed,
     ActionPaused,
@@ -16,6 +17,7 @@ from flyte_nb.core.events import (
     ActionsSucceeded,
     AttemptFailed,
     AttemptsLost,
+    AttemptsMeasured,
     AttemptsStarted,
     Event,
     LogWritten,
@@ -26,7 +28,8 @@ from flyte_nb.core.events import (
 )
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.phases import CODE, ActionPhase
-from flyte_nb.core.state import LOG_LIMIT, PACE_SAMPLES, InvalidTransition, RunState
+from flyte_nb.core.printed import LOG_LIMIT
+from flyte_nb.core.state import PACE_SAMPLES, InvalidTransition, RunState
 from tests.fakes.bench import columns
 
 MAIN, LEAF, OTHER = (TaskFacts(name, f"env.{name}", name, ("x",)) for name in ("main", "leaf", "other"))
@@ -172,6 +175,20 @@ def test_a_failed_attempt_is_kept_and_the_action_queued_again(log: Log) -> None:
     assert [(record.number, record.worker, record.ending, record.reason) for record in state.past[2]] == [
         (1, "w1", "user", "ValueError: no")
     ]
+
+
+def test_each_attempt_keeps_what_it_cost(log: Log) -> None:
+    """That of an attempt that is followed by another goes with it; the last one's stays with the action."""
+    log.call(3)
+    log.begin(1, 2)
+    log.add(AttemptsMeasured("r", [1, 2], array("f", (1.5, 0.25)), array("I", (2048, 0))))
+    log.add(AttemptFailed("r", 1, ERROR, 102.0, 103.0, 104.0))
+    log.add(AttemptsMeasured("r", [1], array("f", (0.5,)), array("I", (1024,))))
+    log.fail(1)
+    state = log.succeed([2])
+
+    assert [record.cost for record in state.past[1]] == [Cost(1.5, 2048 * 1024), Cost(0.5, 1024 * 1024)]
+    assert [state.costs.of(row) for row in (1, 2, 3)] == [Cost(0.5, 1024 * 1024), Cost(0.25, None), UNKNOWN]
 
 
 def test_a_failure_is_kept_with_its_cause(log: Log) -> None:

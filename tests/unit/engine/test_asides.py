@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import replace
 
+from flyte_nb.core.costs import UNKNOWN, Cost
 from flyte_nb.core.current import Step
 from flyte_nb.core.events import TaskFacts
 from flyte_nb.core.failure import Failure
 from flyte_nb.core.policy import RetryStrategy, Timeout
 from flyte_nb.engine.commands import AnswerFailure, AnswerOutputs, SendChunk
-from flyte_nb.engine.stimuli import KERNEL, ConditionAnswered, ReportFlushed, StepEnded, TaskOffered
-from tests.fakes.bench import LEAF, USER_ERROR, Bench
+from flyte_nb.engine.stimuli import KERNEL, ChunkReport, ConditionAnswered, ReportFlushed, StepEnded, TaskOffered
+from tests.fakes.bench import LEAF, USER_ERROR, Bench, chunk_ids
 
 TRACED = TaskFacts("trace:step", "step", "step", ("x",), ("o0",), kind="trace")
 QUESTION = TaskFacts("condition:0:ok:1", "ok", "ok", ("prompt", "data_type", "description"), ("o0",), kind="condition")
@@ -135,3 +137,17 @@ def test_an_open_condition_is_taken_over_by_the_next_attempt(run: Bench) -> None
 
     assert [(command.place, command.outputs) for command in told if isinstance(command, AnswerOutputs)] == [("w2", [True])]
     assert [phase for phase in run.phases() if phase == "paused"] == []
+
+
+def test_what_an_attempt_cost_is_recorded_with_it(run: Bench) -> None:
+    """With the attempt that it ended, not with the next one; what a chunk says that holds it no more counts for nothing."""
+    (first,) = chunk_ids(run.call(1, replace(LEAF, retries=RetryStrategy(1))))
+    run.send(ChunkReport(first, measured=[(0, 1.5, 2048)], failed=[(0, USER_ERROR, run.now, run.now)], finished=True))
+    run.after(1)
+    second = run.record().tokens[1]
+    run.send(ChunkReport(first, measured=[(0, 9.0, 9)]))
+    assert run.state().costs.of(1) == UNKNOWN
+    times = array("d", (run.now,))
+    run.send(ChunkReport(second, (), range(1), ["out"], times, times, measured=[(0, 0.25, 4096)], finished=True))
+
+    assert ([past.cost for past in run.state().past[1]], run.state().costs.of(1)) == ([Cost(1.5, 2048)], Cost(0.25, 4096))

@@ -73,7 +73,7 @@ def with_backend(test: Callable[[InlineBackend, Ears], Awaitable[None]], **optio
 
 def order(place: str, func: Callable[..., object], backend: InlineBackend, number: int = 1) -> SendChunk:
     """A chunk for a worker, whose task is put there."""
-    backend._ends[place]._agent._tasks["d"] = PlainTask(func)
+    backend._ends[place]._agent.tasks.put("d", PlainTask(func))
     given = chunk(number)
     return SendChunk(**{name: getattr(given, name) for name in given.__slots__} | {"place": place})
 

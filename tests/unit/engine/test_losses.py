@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flyte_nb.core.costs import Cost
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.engine import losses
 from flyte_nb.engine.commands import AnswerFailure, Command, SendChunk
@@ -205,8 +206,9 @@ def test_a_memory_kill_uses_up_a_retry_of_the_task(run: Bench) -> None:
 
     out_of_memory(run)
 
+    past = run.state().past[1][0]
     assert run.record().user_failures == {1: 1}
-    assert (run.phase(1), run.state().past[1][0].reason.split(":")[0]) == (ActionPhase.QUEUED, "OOMError")
+    assert (run.phase(1), past.reason.split(":")[0], past.cost) == (ActionPhase.QUEUED, "OOMError", Cost(None, 380 * 1024**2))
 
 
 def test_a_memory_kill_among_several_suspects_blames_none_of_them_at_once(run: Bench) -> None:

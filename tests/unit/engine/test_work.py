@@ -219,3 +219,37 @@ def test_reports_taken_by_several_threads_lose_and_double_nothing() -> None:
     assert [report.finished for report in reports].count(True) == 1
     assert reports[-1].finished
     assert isinstance(reports[0].started, array)
+
+
+class _Meter:
+    """Says what a test wants actions to cost."""
+
+    def cost(self, started: float) -> tuple[float, int]:
+        """Half a second, and the second of the start as bytes."""
+        return 0.5, int(started)
+
+
+def test_only_actions_that_are_not_short_are_measured() -> None:
+    """However they end; one that began just now tells nothing, and one that nobody started neither."""
+    work, now = held(6), time.time()
+    for index in range(6):
+        work.begin(index)
+    work._running[3] = 30.0
+    work.succeed(0, "a", 10.0, _Meter())
+    work.succeed(1, "a", now + 60, _Meter())
+    work.fail(2, FAILURE, 20.0, _Meter())
+    work.stop(3, _Meter())
+    work.stop(4, _Meter())
+    work.succeed(5, "a", 10.0)
+    report = told(work)
+
+    assert (report.measured, report.finished) == ([(0, 0.5, 10), (2, 0.5, 20), (3, 0.5, 30)], True)
+
+
+def test_the_oldest_start_is_that_of_what_runs() -> None:
+    """Readings of memory from before it are of no use any more."""
+    work = held(2)
+    before = time.time()
+    assert work.oldest_start() >= before
+    work._running.update({0: 10.0, 1: 20.0})
+    assert work.oldest_start() == 10.0

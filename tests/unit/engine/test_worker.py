@@ -17,7 +17,7 @@ import pytest
 
 from flyte_nb.core.current import CURRENT
 from flyte_nb.core.failure import Failure
-from flyte_nb.engine import worker as module
+from flyte_nb.engine import loading
 from flyte_nb.engine.bodies import StopAction
 from flyte_nb.engine.commands import AnswerFailure, AnswerName, AnswerOutputs, ForgetRun, SendChunk, SendTask, StopActions
 from flyte_nb.engine.stimuli import Called, CallsCancelled, ChunkReport, NameAsked, SlotYielded, Stimulus, TaskOffered
@@ -67,7 +67,7 @@ class Bench:
     def give(self, order: SendChunk, func: Callable[..., object] | None = None) -> None:
         """Send a chunk whose task runs a function."""
         if func is not None:
-            self.agent._tasks[order.digest] = PlainTask(func)
+            self.agent.tasks.put(order.digest, PlainTask(func))
         self.agent.receive(order)
 
     def stop(self, number: int, *indices: int) -> None:
@@ -212,14 +212,14 @@ def test_a_task_is_loaded_once_and_kept(bench: Bench) -> None:
 
 def test_tasks_that_had_to_go_are_loaded_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker forgets the tasks that it has not used for longest, never their bytes."""
-    monkeypatch.setattr(module, "KEEP_TASKS", 2)
+    monkeypatch.setattr(loading, "KEEP_TASKS", 2)
     for number in range(1, 5):
         bench.agent.receive(SendTask("w1", f"d{number}", cloudpickle.dumps(PlainTask(abs, f"t{number}"))))
     for number, digest in enumerate(("d1", "d2", "d1", "d3", "d4", "d2", "d1"), 1):
         bench.give(chunk(number, 1, digest=digest))
         assert bench.results(number, 1) == [0]
 
-    assert list(bench.agent._tasks) == ["d2", "d1"]
+    assert bench.agent.tasks.digests() == ["d2", "d1"]
 
 
 @pytest.mark.parametrize("is_async", [True, False])
@@ -406,7 +406,7 @@ def test_a_chunk_that_arrives_as_its_loop_is_blocked_runs_on_another() -> None:
     waiting: dict[int, Called] = {}
     done = threading.Event()
     bench = Bench(answer=run_child)
-    bench.agent._tasks["child"] = PlainTask(lambda _x: "from the child")
+    bench.agent.tasks.put("child", PlainTask(lambda _x: "from the child"))
     relay = threading.Thread(target=pass_on)
     relay.start()
 
@@ -608,7 +608,7 @@ def test_stops_at_any_moment_leave_the_worker_whole() -> None:
                 assert frame.write is not None
                 frame.write("x")
 
-    bench.agent._tasks["quick"] = PlainTask(lambda x: x)
+    bench.agent.tasks.put("quick", PlainTask(lambda x: x))
     for number in range(1, 150):
         started = threading.Event()
         bench.give(chunk(2 * number, 1), body)
@@ -677,3 +677,79 @@ def test_reports_are_sent_in_the_order_in_which_they_were_made(bench: Bench) -> 
         if report.finished:
             finished.add(report.chunk)
     assert finished == set(range(1, 30))
+
+
+# ------------------------------------------------------------------ what actions cost
+def burn(seconds: float) -> None:
+    """Compute for so many seconds of processor time."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def costs(bench: Bench, number: int) -> dict[int, tuple[float, int]]:
+    """What the actions of a chunk cost, by position."""
+    return {index: (cpu, most) for report in bench.of(ChunkReport) if report.chunk == number for index, cpu, most in report.measured}
+
+
+def test_a_sync_body_is_charged_what_it_computed_not_what_it_waited(bench: Bench) -> None:
+    """And not what those before it in its thread computed; a short one is not measured."""
+
+    def body(x: int) -> int:
+        if x == 1:
+            burn(0.03)
+        elif x == 2:
+            threading.Event().wait(0.03)
+        elif x == 3:
+            burn(0.03)
+            raise ValueError("no")
+        return x
+
+    bench.give(chunk(1, 4), body)
+    bench.results(1, 4)
+    told = costs(bench, 1)
+
+    assert 0 not in told or told[0][0] < 0.02
+    assert told[1][0] >= 0.03
+    assert told[2][0] < 0.02
+    assert told[3][0] >= 0.03
+    assert all(most > 1024**2 for _cpu, most in told.values())
+
+
+def test_an_async_body_is_charged_its_own_steps(bench: Bench) -> None:
+    """Not those of its neighbours on the loop, nor what it waited or blocked."""
+
+    async def body(x: int) -> int:
+        if x == 0:
+            burn(0.03)
+        await asyncio.sleep(0.03)
+        if x == 1:
+            threading.Event().wait(0.05)
+        if x == 0:
+            burn(0.03)
+        return x
+
+    bench.give(chunk(1, 3, is_async=True), body)
+    bench.results(1, 3)
+    told = costs(bench, 1)
+
+    assert told[0][0] >= 0.06
+    assert told[1][0] < 0.03
+    assert told[2][0] < 0.03
+
+
+def test_a_cancelled_async_body_is_charged_too(bench: Bench) -> None:
+    """An attempt that was stopped has cost what it cost."""
+    began = threading.Event()
+
+    async def body(_x: int) -> None:
+        burn(0.03)
+        began.set()
+        await asyncio.sleep(60)
+
+    bench.give(chunk(1, 1, is_async=True), body)
+    assert began.wait(PATIENCE)
+    bench.stop(1, 0)
+    assert bench.results(1, 1) == ["stopped"]
+
+    assert costs(bench, 1)[0][0] >= 0.03

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
 from array import array
 from datetime import timedelta
@@ -40,6 +41,7 @@ ALL_EVENTS: list[Event] = [
     facts.ActionsCalled("r", 3, 0, 1, "", [(pack({"a": 1}), 2.5), (True, "\ud800")], 2.0, [3, 4], "step"),
     facts.AttemptsStarted("r", range(1, 3), "w1", TIMES),
     facts.AttemptsStarted("r", [5, 2], "w1", TIMES),
+    facts.AttemptsMeasured("r", [2, 1], array("f", (0.5, -1.0)), array("I", (0, 2**32 - 1))),
     facts.ActionsSucceeded("r", range(1, 3), "w1", [1, pack({2})], TIMES, TIMES),
     facts.ActionsReused("r", [4], ["x"], 3.0),
     facts.ActionsRecovered("r", [5], [None], 3.0),
@@ -109,3 +111,26 @@ def test_fields_that_a_version_does_not_know_yet_have_their_defaults() -> None:
         [("RunStarted", {"run": "r", "task": ("o", "TaskFacts", {"key": "k", "name": "e.f", "short_name": "f"}), "inputs": [], "at": 1.0})]
     )
     assert codec.decode(body, 1, restore) == [facts.RunStarted("r", facts.TaskFacts("k", "e.f", "f"), (), 1.0)]
+
+
+#: Written by the version that had format 1.
+FORMAT_1 = (
+    "engBjZKxTsMwEIbr1EmhKoLH6NSBF2irIhjMRFmrykqvJUpqR/ZZhQGJpelyK+/JyIjdlEKAAU/2Wf7/7/7zS/w6ilr7NetT986pKUqDsHjuU9s4RcwQR2lz"
+    "YppO7/3mWqZow20OT8Ry4kqugRIYrGWmqGsftMH5vsZDxe0oyVTp0M4okngzfKvdXEW9IHcFaSHNf/2i/PJg2IbBsuHG/LGUxsMgGEsMiT1Wbud9zsYpZlrZ"
+    "iSyKhlG8zIxFwSjxD0GhaNW9+kq8MtqVxFZH+r5gWxFt4WcX52NEWJdo/wjO6I0nKSac+aYrSjba5GCIbYIIMUlsMTmp83gfBtSLA+rUpSnAokHLazUjmIh8"
+    "qF9aHe1wH7DoSOrYen6/1CkG5QWbdT4Krr3PFm61xe+DP/KHL+L5DUirFfGVVnUOowO9q2DwARS0w/0="
+)
+
+
+def test_a_log_of_the_first_format_is_still_read() -> None:
+    """It knew nothing of what attempts cost; all else is as it was written."""
+    began = array("d", (1.5,))
+
+    assert codec.decode(base64.b64decode(FORMAT_1), 1, restore) == [
+        facts.RunStarted("r", facts.TaskFacts("k", "e.main", "main"), (), 1.0),
+        facts.TaskDeclared("r", facts.TaskFacts("k2", "e.f", "f", ("x",))),
+        facts.ActionsCalled("r", 1, 0, 1, "g", [(1,), (2,)], 1.0),
+        facts.AttemptsStarted("r", [1], "w", began),
+        facts.ActionsSucceeded("r", range(1, 2), "w", [7], began, array("d", (2.5,))),
+        facts.AttemptsLost("r", [2], "gone", 3.0),
+    ]

@@ -38,9 +38,11 @@ def test_a_failed_action_on_its_third_try() -> None:
     run.state.apply(AttemptFailed(run.name, row, Failure("user", "OSError", "disk", worker="w1"), run.now, run.now + 1, run.now + 1))
     run.now += 2
     run.start([row], "w2")
+    run.measure(row, -1.0, 2 * 1024 * 1024)
     run.state.apply(AttemptsLost(run.name, [row], "out of memory", run.now + 1))
     run.now += 2
     run.start([row], "w3")
+    run.measure(row, 1.75, 612 * 1024)
     run.fail(row, "ValueError", "Input y contains NaN.", traceback=TRACEBACK)
     told = detail(run, row)
 
@@ -51,6 +53,12 @@ def test_a_failed_action_on_its_third_try() -> None:
         (2, "aborted", "out of memory", False, "w2"),
         (1, "failed", "OSError: disk", True, "w1"),
     ]
+    assert [(one["cpu_seconds"], one["memory_bytes"]) for one in told["attempts"]] == [
+        (1.75, 612 * 1024**2),
+        (None, 2 * 1024**3),
+        (None, None),
+    ]
+    assert (told["cpu_seconds"], told["memory_bytes"]) == (1.75, 612 * 1024**2)
     assert told["error"] is not None
     assert (told["error"]["fault"], told["error"]["code"]) == ("user", "ValueError")
     assert [(frame["file"], frame["own"], frame["line"]) for frame in told["error"]["frames"]] == [

@@ -29,6 +29,9 @@ class Fit(NamedTuple):
     model: str
 
 
+COSTS = ("cpu_seconds", "memory_bytes")
+
+
 def sweep() -> FakeRun:
     """Three actions of one task: good, bad, running."""
     run = FakeRun(at=1_000_000.0)
@@ -43,7 +46,7 @@ def test_actions_have_one_row_each_with_the_documented_columns() -> None:
     """The root is row 0; every column has the type that it is used with."""
     frame = actions_frame(sweep())
 
-    assert list(frame) == ["action", "task", "group", "parent", "phase", "attempt", "worker", "started", "seconds", "error"]
+    assert list(frame) == ["action", "task", "group", "parent", "phase", "attempt", "worker", "started", "seconds", *COSTS, "error"]
     assert frame["task"].tolist() == ["main", "train", "train", "train"]
     assert frame["group"].tolist() == ["", "fit", "fit", "fit"]
     assert frame["phase"].tolist() == ["running", "succeeded", "failed", "running"]
@@ -69,6 +72,19 @@ def test_an_action_that_has_not_started_has_no_start_and_no_seconds() -> None:
     assert frame["started"].isna().tolist() == [False, True]
     assert frame["seconds"].isna().tolist() == [False, True]
     assert frame["worker"][1] == ""
+
+
+def test_costs_are_missing_where_nothing_was_measured() -> None:
+    """Short actions are not measured; what is known are numbers that add up."""
+    run = FakeRun()
+    rows = run.call(task("train", "x"), [(1,), (2,), (3,)])
+    run.start(rows)
+    run.measure(rows[0], 1.5, 2048)
+    run.succeed(rows, [1, 2, 3])
+    frame = actions_frame(run)
+
+    assert frame["cpu_seconds"].isna().tolist() == [True, False, True, True]
+    assert (frame["cpu_seconds"].sum(), frame["memory_bytes"].max()) == (1.5, 2048 * 1024)
 
 
 def test_errors_are_text_even_where_there_are_none() -> None:
