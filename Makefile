@@ -91,6 +91,7 @@ bench: $(BENCH_READY) ## measure beside peers, on an idle machine (12 minutes); 
 docs: $(READY) ## redraw what the documentation shows of the code
 	$(PY) -m scripts.phase_diagram
 	$(PY) -m scripts.failures_table
+	$(PY) -m scripts.reference
 
 .PHONY: notebooks
 notebooks: $(READY) ## execute the notebooks and store what they showed

@@ -60,10 +60,12 @@ from flyte_nb.sweeps import MapFrame, grid
 
 __version__ = "0.1.0.dev0"
 
+#: What this package logs to; `flyte.with_runcontext(log_level="DEBUG")` says how much.
 logger = logging.getLogger("flyte_nb")
 map = Map()
 map_frame = MapFrame()
 new_condition = NewCondition()
+#: The same as `logger`; in Flyte it is the SDK's own.
 system_logger = logger
 #: Flyte's names for what is one class here.
 AsyncFunctionTaskTemplate = TaskTemplate = Task

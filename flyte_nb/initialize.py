@@ -25,7 +25,7 @@ _names: dict[str, str] = {}
 
 
 class Init:
-    """`flyte.init`, with `.aio` for async code."""
+    """Choose settings, with `.aio` for async code; optional, and good at any time while no run is live."""
 
     def __call__(self, **options: Any) -> None:  # noqa: ANN401 - settings of any type
         """Choose settings; optional, and good at any time while no run is live.
@@ -43,6 +43,12 @@ class Init:
             RuntimeError: the cluster's settings would change while runs are live.
             ClusterUnreachableError: the cluster that was named cannot be reached; the settings stay as they were.
             ClusterMismatchError: its workers cannot run what this kernel would send to them.
+
+        Example:
+            >>> flyte.init(max_actions=5_000_000)
+            >>> flyte.init(wokers=4)
+            Traceback (most recent call last):
+            TypeError: ...
         """
         ours = {key: value for key, value in options.items() if key not in INERT}
         _names.update({key: str(options[key]) for key in ("org", "project", "domain") if options.get(key)})

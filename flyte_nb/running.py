@@ -50,10 +50,24 @@ class RunCall:
     Call it with a task and its inputs; `await flyte.run.aio(...)` is the same for async code. An async task's body runs in
     the kernel process and may call other tasks, which run on the cluster; a sync task runs on the cluster.
 
+    Args (when called):
+        task: what was declared with `@env.task` or `%%flyte_task`.
+        args: its inputs, by position.
+        kwargs: its inputs, by name.
+
     Raises (when called):
         TypeError: not a task, or an input of the wrong type.
         ValueError: inputs are missing.
         NotSerializableError: an input cannot be pickled.
+
+    Example:
+        >>> env = flyte.TaskEnvironment("docs")
+        >>> @env.task
+        ... async def double(x: int) -> int:
+        ...     return 2 * x
+        >>> run = flyte.run(double, x=4)
+        >>> run.outputs()[0]
+        8
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
@@ -82,6 +96,7 @@ class RerunCall:
             among identical calls. Edited tasks, and those of which something failed below, run again.
         force_rerun_actions: with `recover`, names of actions that run again although they succeeded. What they called
             is recovered unless it is named too; names that the run does not have are passed over.
+        allow_missing_source_outputs: accepted for Flyte; here inputs are kept apart from outputs.
         inputs: the task's inputs that are to be others than they were.
 
     Raises (when called):
@@ -89,6 +104,19 @@ class RerunCall:
         ValueError: an input is unknown, the arguments contradict each other, or the run to recover has not ended.
         TypeError: an input is of the wrong type.
         TaskNotDefinedError: the task is not defined here, and its code was not kept.
+
+    Example:
+        >>> env = flyte.TaskEnvironment("docs")
+        >>> @env.task
+        ... async def double(x: int) -> int:
+        ...     return 2 * x
+        >>> first = flyte.run(double, x=4)
+        >>> first.wait()
+        >>> flyte.rerun(first.name, x=5).outputs()[0]
+        10
+        >>> again = flyte.rerun(first.name, recover=True)
+        >>> again.outputs()[0], str(again.root.phase)
+        (8, 'recovered')
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
@@ -143,7 +171,7 @@ def with_runcontext(  # noqa: PLR0913 - Flyte's signature
         custom_context: what `flyte.ctx().custom_context` holds in all actions.
         labels: kept with the run.
         driver: "kernel" or "cluster": where the root's body runs.
-        max_actions: most actions of the run (default 1,000,000).
+        max_actions: most actions of the run (by default what `init` says, which is 1,000,000).
         env_vars: environment variables around the bodies of all actions; they go over those of a task.
         disable_run_cache: results are neither taken from the cache nor stored in it.
         overwrite_cache: results are computed and stored.
@@ -156,6 +184,15 @@ def with_runcontext(  # noqa: PLR0913 - Flyte's signature
     Raises:
         ValueError: a setting is out of range.
         TypeError: an unknown setting.
+
+    Example:
+        >>> env = flyte.TaskEnvironment("docs")
+        >>> @env.task
+        ... async def who() -> str:
+        ...     return flyte.ctx().custom_context["who"]
+        >>> run = flyte.with_runcontext(name="docs-who", custom_context={"who": "me"}).run(who)
+        >>> run.name, run.outputs()[0]
+        ('docs-who', 'me')
     """
     if mode not in {None, "local", "remote", "hybrid"}:
         raise ValueError(f'mode must be "local", "remote" or "hybrid", got {mode!r}')
@@ -195,5 +232,14 @@ def runs(**conditions: Any) -> Any:  # noqa: ANN401 - a pandas.DataFrame, which 
     Raises:
         TypeError: there is no such condition.
         ValueError: a condition cannot be read.
+
+    Example:
+        >>> env = flyte.TaskEnvironment("docs")
+        >>> @env.task
+        ... async def seen() -> int:
+        ...     return 1
+        >>> flyte.run(seen).wait()
+        >>> list(flyte.runs(task="seen", since="1h").phase)
+        ['succeeded']
     """
     return workspace.current().table_of_runs(**conditions)

@@ -18,7 +18,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from flyte_nb import remote
 from flyte_nb.authoring import fanout, history
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.task import Task
@@ -38,6 +37,7 @@ from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
 from flyte_nb.remote.filters import wanted_runs
 from flyte_nb.remote.front import FrontEnd
+from flyte_nb.remote.home import set_home
 from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into, texts
 from flyte_nb.settings import CLUSTER_SETTINGS, STORE_SETTINGS, Settings, bytes_of, from_environment
 from flyte_nb.store.folders import RunFolders
@@ -71,7 +71,7 @@ class Workspace:
         self._reading = threading.RLock()
         self._front: FrontEnd | None = None
         self._lock = threading.RLock()
-        remote.set_home(self)
+        set_home(self)
         fanout.set_enter_run(self.enter_run)
 
     # ------------------------------------------------------------------ settings and cluster

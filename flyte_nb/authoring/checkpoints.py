@@ -56,7 +56,7 @@ class Checkpoint:
         return Path(shutil.copyfile(source, self.path / _PAYLOAD))
 
     def save_sync(self, data: Path | str | bytes) -> None:
-        """Keep bytes, a file or a folder, in the place of what was saved before.
+        """Keep `data`, in the place of what was saved before: bytes, or the path of a file or folder.
 
         Raises:
             FileNotFoundError: there is no such file or folder.
@@ -94,6 +94,12 @@ def latest_checkpoint(
     *,
     key: Callable[[Path], Any] | None = None,
 ) -> Path | None:
-    """The newest file below a folder that matches a pattern, or the one with the largest `key(path)`; None if none does."""
+    """The newest file below a folder that matches a pattern, or the one with the largest `key(path)`; None if none does.
+
+    Args:
+        root: the folder.
+        glob_pattern: as of `Path.glob`; the default is what PyTorch Lightning writes.
+        key: what is compared, instead of the time of the last change.
+    """
     found = list(Path(root).glob(glob_pattern))
     return max(found, key=key or (lambda path: path.stat().st_mtime)) if found else None

@@ -27,7 +27,12 @@ PromptType = Literal["text", "markdown"]
 
 @dataclass
 class ConditionWebhook:
-    """What a Flyte backend posts when a condition opens. Kept, without effect: the notebook shows the question itself."""
+    """What a Flyte backend posts when a condition opens. Kept, without effect: the notebook shows the question itself.
+
+    Attributes:
+        url: Where it posts to.
+        payload: What it posts.
+    """
 
     url: str
     payload: dict[str, Any] | None = None
@@ -40,9 +45,11 @@ class Condition:
     Attributes:
         name: Its name, to find it by.
         prompt: What is asked.
+        prompt_type: "text", or "markdown".
         data_type: bool, int, float or str: what an answer is.
         description: More about it.
         timeout: How long to wait, as seconds or a timedelta; None is without end.
+        webhook: Kept, without effect.
 
     Raises:
         TypeError: The data type is none of the four.
@@ -213,7 +220,25 @@ class NewCondition:
         timeout: timedelta | float | None = None,
         webhook: ConditionWebhook | None = None,
     ) -> Condition:
-        """Ask; the answer comes from `wait()` of what this returns. See `Condition`."""
+        """Ask; the answer comes from `wait()` of what this returns.
+
+        Args:
+            name: what the question is found by: `run.condition(name)`.
+            prompt: what is asked.
+            prompt_type: "text", or "markdown".
+            data_type: bool, int, float or str: what an answer is.
+            description: more about it.
+            timeout: how long to wait, as seconds or a timedelta; None is without end.
+            webhook: kept for Flyte, without effect.
+
+        Returns:
+            The question: `wait()` blocks until it is answered and gives the answer, `await wait.aio()` does not block,
+            `signal(value)` answers it.
+
+        Raises:
+            TypeError: the data type is none of the four.
+            ValueError: the timeout is not positive.
+        """
         condition = Condition(name, prompt, prompt_type, data_type, description, timeout, webhook)
         condition.open()
         return condition

@@ -59,7 +59,11 @@ class CheckpointPaths:
 
 @dataclass(frozen=True, slots=True)
 class GroupData:
-    """The group that is open."""
+    """The group that is open.
+
+    Attributes:
+        name: What it is called.
+    """
 
     name: str
 
@@ -219,7 +223,7 @@ def ctx() -> TaskContext:
     """Facts about the action whose body is running; falsy outside of a run.
 
     Example:
-        >>> bool(ctx())
+        >>> bool(flyte.ctx())
         False
     """
     return TaskContext(CURRENT.get())
@@ -236,7 +240,7 @@ def group(name: str) -> Iterator[None]:
         TypeError: the name is no text.
 
     Example:
-        >>> with group("scores"):
+        >>> with flyte.group("scores"):
         ...     pass
     """
     if not isinstance(name, str):
@@ -255,6 +259,9 @@ def group(name: str) -> Iterator[None]:
 @contextmanager
 def custom_context(**values: str) -> Iterator[None]:
     """Add to the custom context of the actions called in this block; they pass it on to theirs.
+
+    Args:
+        values: texts by name. Outside of a run they have no effect.
 
     Raises:
         TypeError: a value is no text.

@@ -19,7 +19,11 @@ _MOST = 255
 
 @dataclass(frozen=True)
 class Documentation:
-    """Text about a task for Flyte's console, 255 characters of it. Kept, without effect."""
+    """Text about a task for Flyte's console, 255 characters of it. Kept, without effect.
+
+    Attributes:
+        description: The text.
+    """
 
     description: str
 
@@ -43,7 +47,11 @@ class _Nothing:
         self.__doc__ = text
 
     def __call__(self, *things: object, **_options: object) -> Any:
-        """Do nothing, and say so."""
+        """Do nothing, and say so in the log.
+
+        Args:
+            things: what Flyte would deploy or build.
+        """
         logger.info("flyte_nb: %s() has no effect in a notebook: tasks run here as they are.", self._name)
         if self._name == "build":
             return ImageBuild(str(getattr(things[0], "uri", "")) if things else "")

@@ -8,6 +8,7 @@ Must not know: attempts.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time as clock
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -21,13 +22,13 @@ R = TypeVar("R")
 
 @trace
 def durable_time() -> float:
-    """Seconds since 1970."""
+    """Seconds since 1970, as the first attempt saw them."""
     return clock.time()
 
 
 @trace
 def durable_now() -> datetime:
-    """Local date and time."""
+    """Local date and time, as the first attempt saw them."""
     return datetime.now()  # noqa: DTZ005 - Flyte's has no zone either
 
 
@@ -46,7 +47,7 @@ class _Dual(Generic[P, R]):
 
     def __init__(self, block: Callable[P, R], wait: Callable[P, Awaitable[R]]) -> None:
         self._block, self._wait = block, wait
-        self.__doc__ = block.__doc__
+        functools.update_wrapper(self, block)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Block."""
@@ -58,7 +59,11 @@ class _Dual(Generic[P, R]):
 
 
 def _sleep(seconds: float) -> None:
-    """Sleep until so many seconds have gone since the first attempt came here."""
+    """Sleep until so many seconds have gone since the first attempt came here.
+
+    Args:
+        seconds: how long; a later attempt sleeps only for what is left.
+    """
     clock.sleep(_left(seconds))
 
 

@@ -48,7 +48,16 @@ class TaskEnvironment:
 
     Args:
         name: in kebab-case or snake_case.
-        env_vars: set around the bodies of its tasks; `secrets` are set too, from the variables of the notebook.
+        depends_on: environments whose tasks are called; without effect here, where every task can call every other.
+        pod_template: without effect here, as are the four that follow below it and `image`.
+        description: text for Flyte's console, 255 characters of it.
+        interruptible: whether cheap machines will do.
+        include: files that an image gets.
+        service_account: who a Flyte backend runs the tasks as.
+        plugin_config, queue: as above.
+        image: tasks run in the Python environment of the kernel, or of the cluster that was named.
+        secrets: a name, a `Secret`, or several: they are set around the bodies, from the variables of the notebook.
+        env_vars: environment variables that are set around the bodies of its tasks.
         resources: what each action needs; also: an async root then runs on the cluster, not in the kernel.
         cache: "disable" (default), "auto", "override", or a `Cache`.
         reusable: of it, `concurrency` bounds how many async actions of a task run at once on a worker.
@@ -58,7 +67,7 @@ class TaskEnvironment:
         TypeError: a setting is of the wrong type.
 
     Example:
-        >>> env = TaskEnvironment("etl", resources=Resources(cpu=1))
+        >>> env = flyte.TaskEnvironment("etl", resources=flyte.Resources(cpu=1))
         >>> env.name
         'etl'
     """
@@ -189,7 +198,7 @@ class TaskEnvironment:
             TypeError: it is no function, or an unknown setting.
 
         Example:
-            >>> env = TaskEnvironment("etl")
+            >>> env = flyte.TaskEnvironment("etl")
             >>> @env.task(retries=2)
             ... async def fetch(user_id: int) -> dict: ...
             >>> fetch.name
@@ -247,6 +256,10 @@ class TaskEnvironment:
     def clone_with(self, name: str, **changes: Any) -> TaskEnvironment:
         """The same settings under another name, without the tasks.
 
+        Args:
+            name: the other name.
+            changes: settings that are to be others; None keeps what there is.
+
         Raises:
             TypeError: an unknown setting.
         """
@@ -268,6 +281,11 @@ class TaskEnvironment:
     @classmethod
     def from_task(cls, name: str, *tasks: Task[..., Any], depends_on: list[TaskEnvironment] | None = None) -> TaskEnvironment:
         """An environment around tasks that have none.
+
+        Args:
+            name: the environment's name.
+            tasks: what it holds.
+            depends_on: without effect here.
 
         Raises:
             ValueError: a task has an environment already.

@@ -9,6 +9,7 @@ Must not know: how actions are executed.
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -114,6 +115,16 @@ def map_sync(
     Raises:
         TypeError: not a task, or a partial that leaves another number of parameters open (on the first iteration).
         ValueError: concurrency is negative.
+
+    Example:
+        >>> env = flyte.TaskEnvironment("docs")
+        >>> @env.task
+        ... async def half(x: int) -> float:
+        ...     return 6 / x
+        >>> list(flyte.map(half, [1, 2, 3]))
+        [6.0, 3.0, 2.0]
+        >>> [str(each) for each in flyte.map(half, [1, 0])]
+        ['6.0', 'division by zero']
     """
     if not iterables:
         return
@@ -169,6 +180,7 @@ class Map:
     """`flyte.map`: call a task for each item, in parallel; `flyte.map.aio` is the async form."""
 
     __call__ = staticmethod(map_sync)
+    __signature__ = inspect.signature(map_sync)  # of a callable that is static, `inspect` drops the first parameter
     aio = staticmethod(map_async)
 
     def __repr__(self) -> str:

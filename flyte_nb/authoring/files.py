@@ -34,7 +34,14 @@ class HashMethod(Protocol):
 
 
 class _Reference(Generic[T]):
-    """A path or URI with a name; with a hash, that is what it counts as in the cache."""
+    """A path or URI with a name; with a hash, that is what it counts as in the cache.
+
+    Args:
+        path: where it is: a path, or a URI that fsspec can open.
+        name: its name; by default the last part of the path.
+        format: what is in it; kept, and not looked at.
+        hash: what the cache goes by, instead of path, name and format.
+    """
 
     def __init__(self, path: str | Path, name: str | None = None, format: str = "", hash: str | None = None) -> None:  # noqa: A002 - Flyte's words
         self.path = str(path)
@@ -84,7 +91,7 @@ class _Reference(Generic[T]):
         return await asyncio.to_thread(self.exists_sync)
 
     def download_sync(self, local_path: str | Path | None = None) -> str:
-        """A local path of it; one that is on this host is copied only if a path is named."""
+        """A local path of it; one that is on this host is copied only if a `local_path` is named."""
         here = storage.local_path(self.path)
         if here is not None and local_path is None:
             return str(here)
@@ -103,18 +110,18 @@ class File(_Reference[T]):
     """A reference to a file. Methods are to be awaited; those ending in `_sync` block.
 
     Example:
-        >>> File.from_existing_remote("s3://bucket/rows.csv").name
+        >>> flyte.io.File.from_existing_remote("s3://bucket/rows.csv").name
         'rows.csv'
     """
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, file_cache_key: str | None = None) -> Self:
-        """Refer to a file that is there."""
+        """Refer to a file that is there, at `remote_path`; `file_cache_key` is its hash."""
         return cls(remote_path, hash=file_cache_key)
 
     @classmethod
     def new_remote(cls, file_name: str | None = None, hash_method: HashMethod | str | None = None) -> Self:
-        """Refer to a file that is to be written: a place of its own below the run's folder."""
+        """Refer to a file to be written, `file_name`, in a place of its own below the run's folder; `hash_method` may be its hash."""
         return cls(storage.new_path(file_name), hash=hash_method if isinstance(hash_method, str) else None)
 
     @classmethod
@@ -136,6 +143,11 @@ class File(_Reference[T]):
         cls, local_path: str | Path, remote_destination: str | None = None, hash_method: HashMethod | str | None = None
     ) -> Self:
         """Copy a local file to the run's folder, or to a destination, and refer to that.
+
+        Args:
+            local_path: the file.
+            remote_destination: where to, instead of the run's folder.
+            hash_method: its hash as text, or what makes it of the content: hashlib's objects, a `HashFunction`.
 
         Raises:
             ValueError: there is no such file.
@@ -159,12 +171,12 @@ class File(_Reference[T]):
         return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination, hash_method)
 
     def open(self, mode: str = "rb", **options: Any) -> AbstractAsyncContextManager[storage.AsyncFile]:
-        """`async with file.open("rb") as f: await f.read()`."""
+        """`async with file.open("rb") as f: await f.read()`; mode and options as of Python's `open`."""
         return storage.open_async(self.path, mode, **_known(options))
 
     @contextmanager
     def open_sync(self, mode: str = "rb", **options: Any) -> Iterator[Any]:
-        """`with file.open_sync("rb") as f: f.read()`."""
+        """`with file.open_sync("rb") as f: f.read()`; mode and options as of Python's `open`."""
         with storage.open_file(self.path, mode, **_known(options)) as opened:
             yield opened
 
@@ -189,19 +201,24 @@ class Dir(_Reference[T]):
 
     @classmethod
     def new_remote(cls, dir_name: str | None = None, hash: str | None = None) -> Self:  # noqa: A002 - Flyte's word
-        """Refer to a folder that is to be written; it is made."""
+        """Refer to a folder that is to be written; it is made, and called `dir_name`. `hash` is what the cache goes by."""
         path = storage.new_path(dir_name)
         Path(path).mkdir(parents=True, exist_ok=True)
         return cls(path, name=dir_name, hash=hash)
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, dir_cache_key: str | None = None) -> Self:
-        """Refer to a folder that is there."""
+        """Refer to a folder that is there, at `remote_path`; `dir_cache_key` is its hash."""
         return cls(remote_path, hash=dir_cache_key)
 
     @classmethod
     def from_local_sync(cls, local_path: str | Path, remote_destination: str | None = None, dir_cache_key: str | None = None) -> Self:
         """Copy a local folder to the run's folder, or to a destination, and refer to that.
+
+        Args:
+            local_path: the folder.
+            remote_destination: where to, instead of the run's folder.
+            dir_cache_key: its hash.
 
         Raises:
             ValueError: there is no such folder.
@@ -219,13 +236,13 @@ class Dir(_Reference[T]):
         return await asyncio.to_thread(cls.from_local_sync, local_path, remote_destination, dir_cache_key)
 
     def walk_sync(self, recursive: bool = True, file_pattern: str = "*", max_depth: int | None = None) -> Iterator[File[T]]:  # noqa: FBT001, FBT002 - Flyte's signature
-        """The files below, by name."""
+        """The files below, by name: all (`recursive`), down to `max_depth` folders, those that match a `file_pattern`."""
         if not self.is_empty:
             for path in storage.files_below(self.path, recursive=recursive, pattern=file_pattern, max_depth=max_depth):
                 yield File(path)
 
     async def walk(self, recursive: bool = True, max_depth: int | None = None) -> AsyncIterator[File[T]]:  # noqa: FBT001, FBT002 - Flyte's signature
-        """The files below, by name."""
+        """See `walk_sync`."""
         for file in await asyncio.to_thread(lambda: list(self.walk_sync(recursive, "*", max_depth))):
             yield file
 
@@ -238,7 +255,7 @@ class Dir(_Reference[T]):
         return await asyncio.to_thread(self.list_files_sync)
 
     def get_file_sync(self, file_name: str) -> File[T] | None:
-        """A file in it by name; None if there is none."""
+        """A file in it, by `file_name`; None if there is none."""
         file: File[T] = File(f"{self.path.rstrip('/')}/{file_name}")
         return file if file.exists_sync() else None
 
@@ -248,18 +265,22 @@ class Dir(_Reference[T]):
 
 
 class HashFunction:
-    """A hash method around a function: `HashFunction.from_fn(lambda frame: ...)`."""
+    """A hash method around a function: `HashFunction.from_fn(lambda frame: ...)`.
+
+    Args:
+        function: gives a text for a value.
+    """
 
     def __init__(self, function: Any) -> None:
         self._function, self._result = function, ""
 
     @classmethod
     def from_fn(cls, fn: Any) -> HashFunction:
-        """Wrap a function that gives a text for a value."""
+        """Wrap a function, `fn`, that gives a text for a value."""
         return cls(fn)
 
     def update(self, data: Any) -> None:
-        """Hash a value."""
+        """Hash a value, `data`."""
         self._result = str(self._function(data))
 
     def result(self) -> str:

@@ -33,7 +33,7 @@ class Image:
         layers: The `with_...` calls so far: name, arguments, keywords.
 
     Example:
-        >>> Image.from_debian_base().with_pip_packages("pandas").layers
+        >>> flyte.Image.from_debian_base().with_pip_packages("pandas").layers
         (('with_pip_packages', ('pandas',), {}),)
     """
 
@@ -166,7 +166,13 @@ def _restored_image(base_image: str, name: str, registry: str, python_version: t
 
 @dataclass
 class PodTemplate:
-    """A Kubernetes pod. Kept, without effect: there are no pods."""
+    """A Kubernetes pod. Kept, without effect: there are no pods.
+
+    Attributes:
+        pod_spec: A `V1PodSpec`.
+        primary_container_name: Which of its containers runs the task.
+        labels, annotations: What the pod gets besides.
+    """
 
     pod_spec: object = None
     primary_container_name: str = "primary"
@@ -237,7 +243,11 @@ TriggeredArtifact: Final = _Sentinel("TriggeredArtifact")
 
 @dataclass(frozen=True)
 class TriggeredPartition:
-    """Stands for one partition key of the artifact that fires a trigger. Kept, without effect."""
+    """Stands for one partition key of the artifact that fires a trigger. Kept, without effect.
+
+    Attributes:
+        key: The key.
+    """
 
     key: str
 
@@ -268,7 +278,7 @@ class FixedRate:
     """A schedule at fixed distances. Kept, without effect: nothing is scheduled.
 
     Attributes:
-        interval_minutes: The distance.
+        interval_minutes: The distance, in minutes.
         start_time: The first time.
     """
 
@@ -283,7 +293,8 @@ class OnArtifact:
     Attributes:
         name: The artifact.
         version: One version of it only.
-        partitions: Only these partitions; also as keywords.
+        partitions: Only these partitions.
+        partition_kwargs: The same as keywords.
     """
 
     name: str
@@ -311,7 +322,15 @@ class Trigger:
     Attributes:
         name: Its name.
         automation: When: `Cron`, `FixedRate` or `OnArtifact`.
-        inputs: The inputs of its runs; the other fields, too, are what Flyte gives its runs.
+        description: What it is for.
+        auto_activate: Whether it is on when it is deployed.
+        inputs: The inputs of its runs.
+        env_vars, interruptible, overwrite_cache, queue, max_action_concurrency, labels, annotations, notifications, custom_context: What
+            Flyte gives its runs.
+
+    Raises:
+        ValueError: The name is empty, or `max_action_concurrency` is 1 or negative.
+        TypeError: The automation is none of the three.
     """
 
     name: str

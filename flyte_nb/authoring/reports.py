@@ -7,6 +7,7 @@ Must not know: how a report is shown.
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -20,18 +21,22 @@ PREVIEW_LIMIT, TEXT_LIMIT = 300, 20_000
 
 
 class Tab:
-    """One page of a report."""
+    """One page of a report.
+
+    Args:
+        name: what it is called.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.content: list[str] = []
 
     def log(self, content: str) -> None:
-        """Add HTML: a part of a page, not a whole document."""
+        """Add HTML as `content`: a part of a page, not a whole document."""
         self.content.append(content)
 
     def replace(self, content: str) -> None:
-        """Put HTML in the place of all there is."""
+        """Put HTML as `content` in the place of all there is."""
         self.content = [content]
 
     def get_html(self) -> str:
@@ -43,14 +48,18 @@ class Tab:
 
 
 class Report:
-    """The report of an action, or of nobody outside of a run."""
+    """The report of an action, or of nobody outside of a run.
+
+    Args:
+        name: what it is called.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.tabs: dict[str, Tab] = {MAIN_TAB: Tab(MAIN_TAB)}
 
     def get_tab(self, name: str, create_if_missing: bool = True) -> Tab:  # noqa: FBT001, FBT002 - Flyte's signature
-        """A tab by name.
+        """A tab by name; it is made, unless `create_if_missing` is false.
 
         Raises:
             ValueError: there is none, and none is to be made.
@@ -85,8 +94,7 @@ class _WithAio:
 
     def __init__(self, function: Callable[..., None]) -> None:
         self._function = function
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
+        functools.update_wrapper(self, function)
 
     def __call__(self, *args: str | bool, **kwargs: str | bool) -> None:
         """Do it."""
@@ -109,6 +117,10 @@ def current_report() -> Report:
 def get_tab(name: str, /, create_if_missing: bool = True) -> Tab:  # noqa: FBT001, FBT002 - Flyte's signature
     """A tab of the current report.
 
+    Args:
+        name: what it is called.
+        create_if_missing: whether one is made if there is none.
+
     Raises:
         ValueError: there is none of this name, and none is to be made.
     """
@@ -130,7 +142,12 @@ def flush() -> None:
 
 @_WithAio
 def log(content: str, do_flush: bool = False) -> None:  # noqa: FBT001, FBT002 - Flyte's signature
-    """Add HTML to the main tab; with `do_flush`, keep it at once."""
+    """Add HTML to the main tab.
+
+    Args:
+        content: a part of a page, as HTML.
+        do_flush: keep the report at once, not at the end of the body.
+    """
     get_tab(MAIN_TAB).log(content)
     if do_flush:
         keep()
@@ -138,31 +155,45 @@ def log(content: str, do_flush: bool = False) -> None:  # noqa: FBT001, FBT002 -
 
 @_WithAio
 def replace(content: str, do_flush: bool = False) -> None:  # noqa: FBT001, FBT002 - Flyte's signature
-    """Put HTML in the place of what the main tab holds; with `do_flush`, keep it at once."""
+    """Put HTML in the place of what the main tab holds.
+
+    Args:
+        content: a part of a page, as HTML.
+        do_flush: keep the report at once, not at the end of the body.
+    """
     get_tab(MAIN_TAB).replace(content)
     if do_flush:
         keep()
 
 
 class Timeline:
-    """Rows in the order of time, written into a tab of the current report."""
+    """Rows in the order of time, written into a tab of the current report.
+
+    Args:
+        tab_name: the tab.
+    """
 
     def __init__(self, tab_name: str = MAIN_TAB) -> None:
         self._tab_name = tab_name
 
     def heading(self, text: object) -> None:
-        """A heading between rows."""
+        """A heading between rows: `text`."""
         get_tab(self._tab_name).log(f"<h3>{html.escape(str(text))}</h3>")
 
     def row(self, *, icon: str = "•", label: object = "", meta: str = "", detail: str = "", error: object = None) -> None:
-        """A row; `detail` is HTML (see `abbreviate`), everything else is text."""
+        """A row: icon, label, meta in one line, error below. `detail` is HTML (see `abbreviate`), everything else is text."""
         failed = f"<div><strong>{abbreviate(error)}</strong></div>" if error is not None else ""
         head = f"{html.escape(icon)} <strong>{html.escape(str(label))}</strong> {html.escape(meta)}"
         get_tab(self._tab_name).log(f"<div>{head}<div>{detail}</div>{failed}</div>")
 
 
 def abbreviate(value: object, limit: int = PREVIEW_LIMIT) -> str:
-    """A value as escaped HTML; a long one can be opened in its place."""
+    """A value as escaped HTML; a long one can be opened in its place.
+
+    Args:
+        value: what is shown, as `str` shows it.
+        limit: how many characters are shown before it is opened.
+    """
     text = "" if value is None else str(value)
     if len(text) <= limit:
         return html.escape(text)
@@ -173,7 +204,12 @@ def abbreviate(value: object, limit: int = PREVIEW_LIMIT) -> str:
 
 
 def duration_ms(start_iso: object, end_iso: object) -> str:
-    """The time between two instants in ISO form as "12 ms"; empty if it cannot be told."""
+    """The time between two instants in ISO form as "12 ms"; empty if it cannot be told.
+
+    Args:
+        start_iso: such as "2026-11-23T09:59:00".
+        end_iso: such as "2026-11-23T10:00:00".
+    """
     if not start_iso or not end_iso:
         return ""
     try:

@@ -15,6 +15,7 @@ from typing import Any, Self
 from flyte_nb.authoring import storage
 from flyte_nb.authoring.files import HashMethod
 
+#: The format that tables are kept in unless another is named.
 PARQUET = "parquet"
 
 
@@ -24,6 +25,7 @@ class DataFrame:
     Attributes:
         uri: Where it lies, if it does.
         format: "parquet" or "csv".
+        hash: What the cache goes by, instead of the content.
     """
 
     def __init__(self, uri: str | None = None, format: str = PARQUET, hash: str | None = None) -> None:  # noqa: A002 - Flyte's words
@@ -33,7 +35,7 @@ class DataFrame:
 
     @classmethod
     def wrap_df(cls, val: Any = None, uri: str | None = None) -> Self:
-        """Wrap a table of pandas, pyarrow or polars; with a uri it is also written there, as parquet."""
+        """Wrap a table of pandas, pyarrow or polars, `val`; with a `uri` it is also written there, as parquet."""
         made = cls(uri)
         made._table = val
         if uri is not None and val is not None:
@@ -42,19 +44,26 @@ class DataFrame:
 
     @classmethod
     def from_df(cls, val: Any = None, uri: str | None = None) -> Self:
-        """The same as `wrap_df`."""
+        """See `wrap_df`."""
         return cls.wrap_df(val, uri)
 
     @classmethod
     def from_existing_remote(cls, remote_path: str, format: str | None = None, **_options: Any) -> Self:  # noqa: A002 - Flyte's word
-        """Refer to a table in a file."""
+        """Refer to a table in a file, at `remote_path`; its format is "parquet" (default) or "csv"."""
         return cls(remote_path, format or PARQUET)
 
     @classmethod
     def from_local_sync(
         cls, df: Any, columns: Any = None, remote_destination: str | None = None, hash_method: HashMethod | str | None = None
     ) -> Self:
-        """Write a table to the run's folder, or to a destination, and refer to that."""
+        """Write a table to the run's folder, or to a destination, and refer to that.
+
+        Args:
+            df: the table.
+            columns: accepted for Flyte; all columns are kept.
+            remote_destination: where to, instead of the run's folder.
+            hash_method: its hash as text, or what makes it of the table: a `HashFunction`.
+        """
         del columns
         made = cls.wrap_df(df, remote_destination or storage.new_path("table.parquet"))
         made.hash = storage.hash_of(hash_method, lambda method: method.update(df))
@@ -73,7 +82,7 @@ class DataFrame:
         return self._table
 
     def open(self, dataframe_type: type) -> Self:
-        """Say as which class it is wanted."""
+        """Say as which class it is wanted: `dataframe_type`, such as `pd.DataFrame`."""
         self._wanted = dataframe_type
         return self
 
@@ -88,7 +97,7 @@ class DataFrame:
         return self.table_as(self._wanted)
 
     def table_as(self, wanted: type) -> Any:
-        """The table as a class of pandas, pyarrow or polars.
+        """The table as the `wanted` class, of pandas, pyarrow or polars.
 
         Raises:
             ValueError: there is neither table nor file, or it is none of these classes.

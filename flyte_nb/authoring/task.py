@@ -62,15 +62,6 @@ class Task(Generic[P, R]):
 
     Inside a run, calling it asks for an action: an async task returns an awaitable, a sync task blocks and returns the
     value. Outside of a run it is the plain function. Use `@env.task` to make one.
-
-    Example:
-        >>> import flyte_nb as flyte
-        >>> env = flyte.TaskEnvironment("docs")
-        >>> @env.task
-        ... def double(x: int) -> int:
-        ...     return 2 * x
-        >>> double(4)
-        8
     """
 
     def __init__(
@@ -454,6 +445,9 @@ class Task(Generic[P, R]):
         **inert: Any,
     ) -> Task[P, R]:
         """The same task with other settings. A falsy value keeps what the task has (Flyte 2's rule).
+
+        short_name, cache, retries, timeout and report are as of `env.task`, resources, env_vars and secrets as of
+        `TaskEnvironment`; reusable may be "off" too. The inert settings have no effect here.
 
         Raises:
             ValueError: a setting that cannot be changed (name, image, docs, interface), or resources and env_vars of a

@@ -37,8 +37,17 @@ Body = Callable[..., Any]
 def trace(func: Callable[P, R]) -> Callable[P, R]:
     """Record each call of a function as a step of the running action. For functions and generators, async or not.
 
+    A later attempt of the action is given what the step returned, instead of running it again. Outside of a run it is
+    the plain function.
+
+    Args:
+        func: the function; what it takes and returns is checked against its annotations, as of a task.
+
+    Raises (when called):
+        TraceDoesNotAllowNestedTasksError: it calls a task.
+
     Example:
-        >>> @trace
+        >>> @flyte.trace
         ... def double(x: int) -> int:
         ...     return 2 * x
         >>> double(2)

@@ -44,7 +44,12 @@ class CachePolicy(Protocol):
     """Says which version of a task's code the cache holds results of."""
 
     def get_version(self, salt: str, params: VersionParameters) -> str:
-        """A string that changes when old results are no longer good."""
+        """A string that changes when old results are no longer good.
+
+        Args:
+            salt: That of the `Cache`.
+            params: The function (`params.func`) and the image of its environment.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Cache:
         max_age: How old a result may be; an int counts seconds.
 
     Example:
-        >>> Cache("on", ignored_inputs="verbose").get_ignored_inputs()
+        >>> flyte.Cache("on", ignored_inputs="verbose").get_ignored_inputs()
         ('verbose',)
     """
 
@@ -143,6 +148,7 @@ def _behavior(asked: object) -> CacheBehavior:
     return alias
 
 
+#: What `cache=` takes: "auto", "override", "disable", or a `Cache`.
 CacheRequest = str | Cache
 
 

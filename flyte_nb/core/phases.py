@@ -12,7 +12,20 @@ from enum import Enum
 
 
 class ActionPhase(str, Enum):
-    """Where an action is. A terminal phase has no way out."""
+    """Where an action is, and a run: that of its root. Each is a text too: `phase == "failed"`.
+
+    Attributes:
+        QUEUED: It was called, and waits for a place, for others before it, or for its next attempt.
+        WAITING_FOR_RESOURCES: Flyte's; here an action that waits for a worker is queued.
+        INITIALIZING: Flyte's; workers are warm here.
+        RUNNING: Its body runs, or waits for what it called.
+        PAUSED: It is a question, and waits for its answer.
+        SUCCEEDED: Its output can be read. Terminal, as are all that follow.
+        FAILED: It raised an error, or lost its worker too often, and has no attempt left.
+        ABORTED: It was stopped: by a person, by the end of its caller, or with its kernel.
+        TIMED_OUT: It ran into a time limit, and has no attempt left.
+        RECOVERED: It was not run: its output is that of an earlier run.
+    """
 
     QUEUED = "queued"
     WAITING_FOR_RESOURCES = "waiting_for_resources"

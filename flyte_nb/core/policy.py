@@ -50,7 +50,7 @@ class Backoff:
         cap: The longest wait; required if `factor` is above 1.
 
     Example:
-        >>> Backoff(timedelta(seconds=2), factor=2.0, cap=timedelta(seconds=10)).delay(3)
+        >>> flyte.Backoff(timedelta(seconds=2), factor=2.0, cap=timedelta(seconds=10)).delay(3)
         10.0
     """
 
@@ -94,7 +94,7 @@ class RetryStrategy:
         backoff: The waits between attempts; none means at once.
 
     Example:
-        >>> RetryStrategy(3).delay(0)
+        >>> flyte.RetryStrategy(3).delay(0)
         0.0
     """
 
@@ -140,7 +140,7 @@ class Timeout:
         deadline: How long all attempts together may take.
 
     Example:
-        >>> Timeout(max_runtime=timedelta(minutes=1), deadline=300).max_runtime_seconds
+        >>> flyte.Timeout(max_runtime=timedelta(minutes=1), deadline=300).max_runtime_seconds
         60.0
     """
 
@@ -170,6 +170,7 @@ class Timeout:
         return _limit_seconds(self.deadline)
 
 
+#: What `timeout=` takes: a `Timeout`, or the longest time of one attempt, as seconds or a timedelta.
 TimeoutType = Timeout | int | timedelta
 
 
@@ -216,6 +217,10 @@ class ReusePolicy:
         concurrency: How many async actions of a task one worker runs at a time. (Without a policy, thousands.)
         scaledown_ttl: How long an idle replica is kept; an int counts seconds.
         scope: Shared by all runs ("global") or not ("run").
+
+    Example:
+        >>> flyte.ReusePolicy(replicas=2, concurrency=10).concurrency
+        10
     """
 
     replicas: int | tuple[int, int] = 2
@@ -286,7 +291,7 @@ class Secret:
         as_env_var: The variable; by default GROUP_KEY in capitals, "-" as "_".
 
     Example:
-        >>> Secret("api-key", group="maps").as_env_var
+        >>> flyte.Secret("api-key", group="maps").as_env_var
         'MAPS_API_KEY'
     """
 
@@ -305,6 +310,7 @@ class Secret:
             raise ValueError(f"Invalid environment variable name: {self.as_env_var}, must match ^{_ENV_VAR.pattern}$")
 
 
+#: What `secrets=` takes: the key of a secret, a `Secret`, or several of these.
 SecretRequest = str | Secret | Sequence[str | Secret]
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 CpuRequest = int | float | str
+#: The classes of accelerators.
 DeviceClass = Literal["GPU", "TPU", "NEURON", "AMD_GPU", "HABANA_GAUDI", "APPLE_SILICON"]
 
 # Kubernetes' suffixes.
@@ -58,8 +59,17 @@ _PARTITIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 class Device:
     """An accelerator: how many, of which class, and which device or part of one.
 
+    Attributes:
+        quantity: How many, from 1; this is what counts here.
+        device_class: One of `DeviceClass`.
+        device: Its type, such as "T4".
+        partition: A part of one, such as "1g.5gb".
+
+    Raises:
+        ValueError: The quantity is below 1.
+
     Example:
-        >>> Device(quantity=2, device_class="GPU", device="T4").quantity
+        >>> flyte.Device(quantity=2, device_class="GPU", device="T4").quantity
         2
     """
 
@@ -91,32 +101,95 @@ def _device(device_class: DeviceClass, device: str, quantity: int = 1, partition
 
 
 def GPU(device: str, quantity: int, partition: str | None = None) -> Device:  # noqa: N802 - Flyte's name
-    """A GPU of a named type; here only the quantity counts."""
+    """A GPU of a named type; here only the quantity counts.
+
+    Args:
+        device: its type, such as "T4".
+        quantity: how many, from 1.
+        partition: a part of one, such as "1g.5gb" of an A100.
+
+    Raises:
+        ValueError: there is no such device or partition.
+
+    Example:
+        >>> flyte.GPU("T4", 2).quantity
+        2
+    """
     return _device("GPU", device, quantity, partition)
 
 
 def TPU(device: str, partition: str | None = None) -> Device:  # noqa: N802 - Flyte's name
-    """A TPU of a named type; here it counts as one device."""
+    """A TPU of a named type; here it counts as one device.
+
+    Args:
+        device: its type, such as "V5P".
+        partition: its topology, such as "2x2x1".
+
+    Raises:
+        ValueError: there is no such device or partition.
+
+    Example:
+        >>> flyte.TPU("V5P", "2x2x1").partition
+        '2x2x1'
+    """
     return _device("TPU", device, 1, partition)
 
 
 def Neuron(device: str) -> Device:  # noqa: N802 - Flyte's name
-    """A Neuron device of a named type; here it counts as one device."""
+    """A Neuron device of a named type; here it counts as one device.
+
+    Args:
+        device: its type, such as "Trn1".
+
+    Raises:
+        ValueError: there is no such device.
+
+    Example:
+        >>> flyte.Neuron("Trn1").device
+        'Trn1'
+    """
     return _device("NEURON", device)
 
 
 def AMD_GPU(device: str) -> Device:  # noqa: N802 - Flyte's name
-    """An AMD GPU of a named type; here it counts as one device."""
+    """An AMD GPU of a named type; here it counts as one device.
+
+    Args:
+        device: its type, such as "MI300X".
+
+    Raises:
+        ValueError: there is no such device.
+
+    Example:
+        >>> flyte.AMD_GPU("MI300X").device
+        'MI300X'
+    """
     return _device("AMD_GPU", device)
 
 
 def HABANA_GAUDI(device: str) -> Device:  # noqa: N802 - Flyte's name
-    """A Habana Gaudi device of a named type; here it counts as one device."""
+    """A Habana Gaudi device of a named type; here it counts as one device.
+
+    Args:
+        device: its type, such as "Gaudi1".
+
+    Raises:
+        ValueError: there is no such device.
+
+    Example:
+        >>> flyte.HABANA_GAUDI("Gaudi1").device
+        'Gaudi1'
+    """
     return _device("HABANA_GAUDI", device)
 
 
 def APPLE_SILICON() -> Device:  # noqa: N802 - Flyte's name
-    """The GPU of a Mac; here it counts as one device."""
+    """The GPU of a Mac; here it counts as one device.
+
+    Example:
+        >>> flyte.APPLE_SILICON().quantity
+        1
+    """
     return _device("APPLE_SILICON", "AppleSilicon")
 
 
@@ -132,7 +205,7 @@ class Resources:
         shm: Shared memory, as memory, or "auto"; kept, without effect here.
 
     Example:
-        >>> Resources(cpu="500m", memory="1Gi", gpu="T4:2").memory_bytes
+        >>> flyte.Resources(cpu="500m", memory="1Gi", gpu="T4:2").memory_bytes
         1073741824
     """
 

@@ -18,7 +18,7 @@ class OOMError(RuntimeUserError):
     `retries=`.
 
     Args:
-        code, message, worker: as in Flyte.
+        code, message, worker: As of `RuntimeUserError`.
         rss_bytes: What its worker had in use when it was ended; 0 where nobody has seen it.
         limit_bytes: How much the worker may have in use.
     """
@@ -73,6 +73,10 @@ class TaskTimeoutError(RuntimeUserError):
     """The task ran into one of its time limits.
 
     Catch this one for all three; its subclasses say which.
+
+    Args:
+        message: Which limit, and what to do.
+        code: The name of the class.
     """
 
     def __init__(self, message: str, code: str = "TaskTimeoutError") -> None:
@@ -166,6 +170,10 @@ class InvalidPackageError(RuntimeUserError):
     """An image names a system package that does not exist.
 
     Raised by Flyte only; images are not used here.
+
+    Args:
+        package_name: The system package.
+        original_error: What the package manager said.
     """
 
     def __init__(self, package_name: str, original_error: str) -> None:

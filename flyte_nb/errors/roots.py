@@ -6,6 +6,7 @@ Must not know: which errors there are. Standard library only.
 
 from typing import Literal, NoReturn, TypeVar
 
+#: Whose error it is.
 ErrorKind = Literal["system", "unknown", "user"]
 
 _E = TypeVar("_E", bound="BaseRuntimeError")
@@ -57,6 +58,11 @@ class RuntimeSystemError(BaseRuntimeError):
     """The system failed, not your code.
 
     Read the message: it says what was lost. Running it again is often enough: `flyte.rerun(name, recover=True)`.
+
+    Args:
+        code: What went wrong, in one word.
+        message: What happened, and what to do.
+        worker: Where it happened, when known.
     """
 
     def __init__(self, code: str, message: str, worker: str | None = None) -> None:
@@ -74,6 +80,9 @@ class LogsNotYetAvailableError(BaseRuntimeError):
     """The logs of an action are not there yet.
 
     Raised by Flyte only; here `run.action(name).logs` is what has been printed so far.
+
+    Args:
+        message: What happened.
     """
 
     def __init__(self, message: str) -> None:
@@ -84,6 +93,11 @@ class RuntimeUnknownError(BaseRuntimeError):
     """Nobody knows whose error it was.
 
     Read its traceback in the view, or `run.action(name).traceback`.
+
+    Args:
+        code: What went wrong, in one word.
+        message: What happened, and what to do.
+        worker: Where it happened, when known.
     """
 
     def __init__(self, code: str, message: str, worker: str | None = None) -> None:
@@ -95,6 +109,11 @@ class RuntimeUserError(BaseRuntimeError):
 
     Match on `code`: `except flyte.errors.RuntimeUserError as error: if error.code == "ValueError"`. The task's own
     lines are in `run.action(name).traceback`.
+
+    Args:
+        code: What went wrong, in one word.
+        message: What happened, and what to do.
+        worker: Where it happened, when known.
     """
 
     def __init__(self, code: str, message: str, worker: str | None = None) -> None:

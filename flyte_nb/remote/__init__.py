@@ -4,8 +4,7 @@ from flyte_nb.remote.action import Action
 from flyte_nb.remote.condition import Condition
 from flyte_nb.remote.details import AbortInfo, ActionMetadata, ErrorInfo, PhaseTransitionInfo
 from flyte_nb.remote.filters import TimeFilter
-from flyte_nb.remote.home import Home, set_home, the_home
-from flyte_nb.remote.outputs import ActionInputs, ActionOutputs, outputs_of
+from flyte_nb.remote.outputs import ActionInputs, ActionOutputs
 from flyte_nb.remote.run import Run
 
 ActionDetails = Action
@@ -20,12 +19,8 @@ __all__ = [
     "ActionOutputs",
     "Condition",
     "ErrorInfo",
-    "Home",
     "PhaseTransitionInfo",
     "Run",
     "RunDetails",
     "TimeFilter",
-    "outputs_of",
-    "set_home",
-    "the_home",
 ]

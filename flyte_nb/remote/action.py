@@ -118,7 +118,7 @@ class Action(Described):
 
     @each_with_aio
     def get_logs(self, attempt: int | None = None, filter_system: bool = False, show_ts: bool = False) -> Iterator[str]:  # noqa: FBT001, FBT002 - Flyte's signature
-        """What it printed, by line: of all attempts, without times."""
+        """What it printed, by line: of all attempts, without times. `attempt`, `filter_system`, `show_ts` are accepted for Flyte."""
         del attempt, filter_system, show_ts
         yield from self.logs.splitlines()
 
@@ -150,7 +150,7 @@ class Action(Described):
 
     @with_aio
     def typed_inputs(self, types: object = None, deserializers: object = None) -> dict[str, Any]:
-        """Its inputs by name; values keep their types here, so the arguments are accepted and not needed."""
+        """Its inputs by name; values keep their types here, so `types` and `deserializers` are not needed."""
         del types, deserializers
         return dict(self.inputs())
 
@@ -182,14 +182,17 @@ class Action(Described):
 
     @with_aio
     def wait(self, quiet: bool = False, wait_for: str = "terminal") -> Done:  # noqa: FBT001, FBT002 - Flyte's signature
-        """Wait until it has ended, or with `wait_for="running"` until it runs."""
+        """Wait until it has ended, or with `wait_for="running"` until it runs. `quiet` is accepted for Flyte."""
         del quiet
         while not (self.done() or (wait_for == "running" and self.is_running)):
             self._run.home.wait_ended(self.run_name, WATCH_SECONDS)
         return Done()
 
     async def watch(self, cache_data_on_done: bool = False, wait_for: str = "terminal") -> AsyncIterator[Action]:  # noqa: FBT001, FBT002 - Flyte's signature
-        """Yield the action whenever it has changed, the last time when it has ended."""
+        """Yield the action whenever it has changed, the last time when it has ended, or runs (`wait_for="running"`).
+
+        `cache_data_on_done` is accepted for Flyte.
+        """
         del cache_data_on_done
         seen: tuple[ActionPhase, int] | None = None
         while True:
@@ -203,7 +206,7 @@ class Action(Described):
 
     @with_aio
     def signal(self, value: Answer) -> None:
-        """Answer it, if it is a condition that is open.
+        """Answer it with a value, if it is a condition that is open.
 
         Raises:
             ConditionNotFoundError: it is none, or it has been answered.
@@ -223,14 +226,14 @@ class Action(Described):
         raw: bool = False,  # noqa: FBT001, FBT002 - the same
         filter_system: bool = False,  # noqa: FBT001, FBT002 - the same
     ) -> None:
-        """Print what it printed; of `max_lines` the last ones. The other arguments are accepted for Flyte."""
+        """Print what it printed; of `max_lines` the last ones. `attempt`, `show_ts`, `raw`, `filter_system` are accepted for Flyte."""
         del attempt, show_ts, raw, filter_system
         for line in last_lines(self.logs.splitlines(), max_lines):
             print(line)  # noqa: T201 - that is its purpose
 
     @with_aio
     def abort(self, reason: str = "aborted by the user") -> None:
-        """Stop it and all that it called; returns at once."""
+        """Stop it and all that it called; returns at once. `reason` is kept."""
         self._run.home.abort(self.run_name, self._row, reason)
 
     @property
@@ -276,7 +279,7 @@ class Action(Described):
 
     @class_with_aio
     def get(cls: type[Action], /, run_name: str = "", name: str = "a0") -> Action:
-        """An action by its run's and its own name.
+        """An action by its run's name (`run_name`) and its own.
 
         Raises:
             RunNotFoundError: there is no such run.

@@ -47,7 +47,7 @@ class Condition:
 
     @with_aio
     def signal(self, payload: Answer) -> None:
-        """Answer it.
+        """Answer it with `payload`.
 
         Raises:
             TypeError: the answer is of another type than was asked for.
@@ -75,7 +75,7 @@ class Condition:
 
     @class_with_aio
     def get(cls: type[Condition], name: str, /, run_name: str, action_name: str | None = None) -> Condition | None:
-        """The first condition of a name, or None.
+        """The first condition of a name in a run (`run_name`), or of one of its actions (`action_name`); None if there is none.
 
         Raises:
             RunNotFoundError: there is no such run here.

@@ -39,7 +39,13 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """What went wrong, in Flyte's words."""
+    """What went wrong, in Flyte's words.
+
+    Attributes:
+        kind: Whose error it is: "user", "system" or "unknown".
+        code: What it is matched by; of a user's error the name of its class.
+        message: The text.
+    """
 
     kind: str
     code: str
@@ -48,7 +54,12 @@ class ErrorInfo:
 
 @dataclass(frozen=True, slots=True)
 class AbortInfo:
-    """Why an action was aborted."""
+    """Why an action was aborted.
+
+    Attributes:
+        reason: The reason.
+        aborted_by: Who did it; empty here.
+    """
 
     reason: str
     aborted_by: str = ""
@@ -56,7 +67,13 @@ class AbortInfo:
 
 @dataclass(frozen=True, slots=True)
 class ActionMetadata:
-    """What Flyte keeps beside an action."""
+    """What Flyte keeps beside an action.
+
+    Attributes:
+        group: The group that it was called in; empty if there was none.
+        funtask_name: The name of the task.
+        parent: The name of the action that called it; None for the root.
+    """
 
     group: str
     funtask_name: str
@@ -65,7 +82,12 @@ class ActionMetadata:
 
 @dataclass(frozen=True, slots=True)
 class PhaseTransitionInfo:
-    """A phase that an attempt went through; `end_time` is None while it is in it."""
+    """A phase that an attempt went through.
+
+    Attributes:
+        phase: The phase.
+        start_time, end_time: When, UTC; no end while it is in it.
+    """
 
     phase: ActionPhase
     start_time: datetime
@@ -194,7 +216,7 @@ class Described(ABC):
         return ActionMetadata(self.group or "", self.task_name, self.parent_name)
 
     def logs_available(self, attempt: int | None = None) -> bool:
-        """Whether it has printed something."""
+        """Whether it has printed something, in any `attempt`."""
         del attempt
         return bool(self.logs)
 

@@ -21,7 +21,12 @@ _START = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class TimeFilter:
-    """A span of time; an end that is None is open."""
+    """A span of time; an end that is None is open.
+
+    Attributes:
+        after: The first moment, UTC if it has no zone.
+        before: The first moment that is out, UTC if it has no zone.
+    """
 
     after: datetime | None = None
     before: datetime | None = None

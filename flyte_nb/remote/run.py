@@ -158,7 +158,7 @@ class Run:
 
     @with_aio
     def abort(self, reason: str = "aborted by the user") -> None:
-        """Stop the run and all its actions; returns at once."""
+        """Stop the run and all its actions; returns at once. `reason` is kept."""
         self.home.abort(self.name, 0, reason)
 
     @with_aio
@@ -171,7 +171,7 @@ class Run:
         force_rerun_actions: Sequence[str] | None = None,
         **inputs: Any,  # noqa: ANN401 - the task's inputs
     ) -> Run:
-        """Start it again, as a new run: see `flyte_nb.rerun`."""
+        """Start it again, as a new run: action_name, recover, force_rerun_actions and inputs are those of `flyte.rerun`."""
         run: Run = self.home.rerun(self.name, action_name, inputs, recover=recover, force=force_rerun_actions or ())
         return run
 
@@ -248,7 +248,7 @@ class Run:
         raw: bool = False,  # noqa: FBT001, FBT002 - the same
         filter_system: bool = False,  # noqa: FBT001, FBT002 - the same
     ) -> None:
-        """Print what all actions printed, each line labelled; of `max_lines` the last ones. The other arguments are accepted for Flyte."""
+        """Print what all actions printed, each line labelled; the last `max_lines`. attempt, show_ts, raw, filter_system: Flyte's."""
         del attempt, show_ts, raw, filter_system
         lines: list[str] = []
         for row in range(self.state.count):
@@ -266,17 +266,17 @@ class Run:
 
     @each_with_aio
     def get_logs(self, attempt: int | None = None, filter_system: bool = False, show_ts: bool = False) -> Iterator[str]:  # noqa: FBT001, FBT002 - Flyte's signature
-        """What the root task printed, by line."""
+        """What the root task printed, by line. `attempt`, `filter_system`, `show_ts` are accepted for Flyte."""
         yield from self.root.get_logs(attempt, filter_system, show_ts)
 
     @with_aio
     def get_report(self, attempt: int | None = None) -> ReportDocument:
-        """The root's report as an HTML document; empty if it wrote none."""
+        """The root's report as an HTML document, that of the latest attempt; empty if it wrote none."""
         return self.root.get_report(attempt)
 
     @with_aio
     def typed_outputs(self, types: object = None, deserializers: object = None) -> dict[str, Any]:
-        """Outputs by name; values keep their types here, so the arguments are accepted and not needed."""
+        """Outputs by name; values keep their types here, so `types` and `deserializers` are not needed."""
         del types, deserializers
         return self.outputs().named_outputs
 
@@ -325,7 +325,7 @@ class Run:
         return self
 
     async def watch(self, cache_data_on_done: bool = False) -> AsyncIterator[Action]:  # noqa: FBT001, FBT002 - Flyte's signature
-        """Yield the root action whenever it has changed, the last time when it has ended."""
+        """Yield the root action whenever it has changed, the last time when it has ended. `cache_data_on_done` is accepted for Flyte."""
         async for action in self.root.watch(cache_data_on_done):
             yield action
 

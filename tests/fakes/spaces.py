@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
-from flyte_nb import remote, workspace
+from flyte_nb import workspace
 from flyte_nb.authoring import fanout
 from flyte_nb.engine import nursery
 from flyte_nb.remote import Run
+from flyte_nb.remote.home import set_home
 from flyte_nb.settings import Settings
 from flyte_nb.workspace import Workspace
 from tests.leaks import LeakCheck
@@ -61,7 +62,7 @@ class Spaces:
 def _make_current(space: Workspace | None) -> None:
     workspace._current = space
     if space is not None:
-        remote.set_home(space)
+        set_home(space)
         fanout.set_enter_run(space.enter_run)
 
 
