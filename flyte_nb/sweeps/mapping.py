@@ -41,9 +41,10 @@ class MapFrame:
         >>> @env.task
         ... def area(width: float, height: float = 1.0) -> float:
         ...     return width * height
-        >>> run = flyte.map_frame(area, flyte.grid(width=[1, 2], height=[10.0, 20.0]))  # doctest: +SKIP
-        >>> run.wait()  # doctest: +SKIP
-        >>> run.results[["width", "height", "output"]]  # doctest: +SKIP
+        >>> run = flyte.map_frame(area, flyte.grid(width=[1, 2], height=[10.0, 20.0]))
+        >>> run.wait()
+        >>> run.results["output"].tolist()
+        [10.0, 20.0, 20.0, 40.0]
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-_SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example|Examples)(?: \(when called\))?:$")
+_SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example|Examples)(?: \(when called[^)]*\))?:$")
 _ITEM = re.compile(r"^(\*{0,2}[\w.]+(?:, \*{0,2}[\w.]+)*): (.*)$")
 
 

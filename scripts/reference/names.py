@@ -68,6 +68,9 @@ AREAS = (
         members=("run", "with_runcontext", "map", "rerun", "runs", "init", "ActionPhase", "version", "logger", "system_logger"),
     ),
     Area(
+        "sweeps.md", "Sweeps and tables", "Tables in, tables out; more is told in [sweeps.md](../sweeps.md).", members=("map_frame", "grid")
+    ),
+    Area(
         "kept-for-flyte.md",
         "Kept for Flyte",
         _INERT,
@@ -260,6 +263,7 @@ def gaps(name: Name) -> list[str]:
         if each not in name.doc.arguments
     ]
     found += [] if name.example else ["no example, neither in its docstring nor in scripts/reference/examples/"]
+    found += ["an example that is not executed (+SKIP)"] if "+SKIP" in name.example else []
     members = {member.name: member for member in name.members()}
     for member in members.values():
         found += [] if member.doc.summary else [f"{member.name} has no docstring"]
