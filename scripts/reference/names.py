@@ -95,7 +95,7 @@ AREAS = (
 )
 #: What makes its own instances: users meet them, and do not call the class.
 MADE_ELSEWHERE = {
-    *("Task", "TaskTemplate", "AsyncFunctionTaskTemplate", "CachePolicy", "Link", "ImageBuild", "ActionPhase"),
+    *("Task", "TaskTemplate", "AsyncFunctionTaskTemplate", "CachePolicy", "Link", "Image", "ImageBuild", "ActionPhase"),
     *("Run", "RunDetails", "Action", "ActionDetails", "ActionInputs", "ActionOutputs", "ActionMetadata", "Condition", "TaskContext"),
     *("ActionID", "GroupData", "AbortInfo", "ErrorInfo", "PhaseTransitionInfo"),
 }
