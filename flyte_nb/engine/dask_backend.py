@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 from distributed import Client, SpecCluster, WorkerPlugin
+from distributed.comm.core import CommClosedError
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
@@ -146,6 +147,8 @@ class DaskBackend:
         try:
             await client.register_plugin(plugin, name=self._plugin_name)
         except OSError as error:
+            if isinstance(error, CommClosedError) and client.status == "running" and (self._embedded is None or self._embedded.is_up):
+                return  # a worker died while it was given it; the others have it, and so will those that come
             raise ClusterMismatchError(
                 f"{error}. The workers must be able to open a connection to this machine: run the kernel where they can, or name an "
                 'address under which they see it: flyte.init(cluster=..., kernel_host="...").'

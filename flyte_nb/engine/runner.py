@@ -300,9 +300,9 @@ class Runner:
             self._cluster_error = error
             reason = f"the cluster could not be started: {_words(error)}"
             logger.info("flyte_nb: %s", reason)
-            for run in self.live_runs():
-                self.abort(run, 0, reason)
-            if self._live:  # else who asked for the cluster is told by the error itself
+            waited = bool(self._live)
+            self._handle([ClusterLost(reason)])  # a worker that was there already may have been given work
+            if waited:  # else who asked for the cluster is told by the error itself
                 self._on_cluster(reason)
         else:
             self._handle([ClusterSettled()])

@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 import pytest
+from distributed import Client
+from distributed.comm.core import CommClosedError
 
 import flyte_nb as flyte
 from flyte_nb import errors
@@ -120,6 +122,20 @@ def knock(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, context.wrap_socket(plain) as tls:
         tls.sendall(b"x" * 8)
         tls.recv(1)  # who needs a certificate says so only now
+
+
+@pytest.mark.usefixtures("_workers")
+def test_a_worker_that_dies_while_the_cluster_starts_does_not_keep_it_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first action may end it before the other one was reached: the scheduler then says that a stream was closed."""
+    really = Client.register_plugin
+
+    async def reached_but_one(self: Client, plugin: Any, name: str) -> None:
+        await really(self, plugin, name)
+        raise CommClosedError("in <TLS (closed) ConnectionPool.register_worker_plugin>: Stream is closed")
+
+    monkeypatch.setattr(Client, "register_plugin", reached_but_one)
+    with kernel(workers=1):
+        assert finished(flyte.run(nap, 0.0)).phase is flyte.ActionPhase.SUCCEEDED
 
 
 @pytest.mark.usefixtures("_workers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ import pytest
 from flyte_nb.core.events import Event, TaskFacts
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
+from flyte_nb.engine.backend import Listener
 from flyte_nb.engine.commands import AnnounceEnd, Command, SendChunk, StopActions
 from flyte_nb.engine.controller import Controller
 from flyte_nb.engine.runner import BUSY_GC_THRESHOLD, Runner, RunRefusedError
@@ -271,6 +273,26 @@ def test_a_cluster_that_cannot_be_started_ends_its_runs_and_is_tried_again() -> 
     assert "the cluster could not be started: OSError: no room" in state.abort_reason(0)
     assert (bench.backend.starts, again.phase) == (2, ActionPhase.QUEUED)
     assert bench.lines[0].startswith("the cluster could not be started")
+    bench.runner.close(0.2)
+
+
+def test_a_start_that_fails_after_a_worker_had_come_ends_what_that_one_was_given() -> None:
+    """Nobody tells its end any more: the run does not wait for it."""
+
+    class HalfThere(FakeBackend):
+        async def start(self, listener: Listener) -> None:
+            await super().start(listener)
+            listener.joined(AgentJoined("w1", "w1", 1, 1))
+            while not self.sent:  # noqa: ASYNC110 - until it was given work
+                await asyncio.sleep(0)
+            raise OSError("no room")
+
+    bench = Bench(HalfThere())
+    state = bench.request("r", in_kernel=False)
+    bench.wait()
+
+    assert state.phase is ActionPhase.ABORTED
+    assert "the cluster could not be started: OSError: no room" in state.abort_reason(0)
     bench.runner.close(0.2)
 
 
