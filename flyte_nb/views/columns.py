@@ -86,6 +86,9 @@ class Columns:
         self.workers: list[str] = []
         self.started_at = 0.0
         self.ended_at: float | None = None
+        self._looks: Numbers | None = None
+        self._changed: Numbers | None = None
+        self._node_sizes: Numbers | None = None
 
     # ------------------------------------------------------------------ keeping up
     def refresh(self, limit: int | None = None) -> bool:
@@ -106,6 +109,9 @@ class Columns:
             pass
         self._run.read(self._copy_words)
         self._settle()
+        self._looks = self._changed = None
+        if count > known:
+            self._node_sizes = None
         return True
 
     def _copy_words(self, state: RunState) -> None:
@@ -155,7 +161,9 @@ class Columns:
     @property
     def shown_phases(self) -> Numbers:
         """Codes into `SHOWN_PHASES`: as `phases`, and cached results apart."""
-        return np.where((self.phases == SUCCEEDED) & (self.attempts == 0), np.uint8(CACHED), self.phases)
+        if self._looks is None:
+            self._looks = np.where((self.phases == SUCCEEDED) & (self.attempts == 0), np.uint8(CACHED), self.phases)
+        return self._looks
 
     @property
     def attempts(self) -> Numbers:
@@ -190,12 +198,19 @@ class Columns:
     @property
     def changed(self) -> Numbers:
         """UTC seconds of the last change."""
-        return np.maximum(np.maximum(self.called, self.started), self.ended)
+        if self._changed is None:
+            self._changed = np.maximum(self.called, self.started)
+            np.maximum(self._changed, self.ended, out=self._changed)
+        return self._changed
 
     def seconds(self, now: float) -> Numbers:
         """How long the last attempt took, or has been going on; NaN before its start."""
-        until = np.where(self.ended > 0, self.ended, now)
-        return np.where(self.started > 0, np.maximum(until - self.started, 0.0), np.nan)
+        taken = self.ended - self.started
+        goes_on = self.ended <= 0
+        taken[goes_on] = now - self.started[goes_on]
+        np.maximum(taken, 0.0, out=taken)
+        taken[self.started <= 0] = np.nan
+        return taken
 
     def costs(self) -> tuple[Numbers, Numbers]:
         """Seconds of processor time and bytes of memory; NaN where they are not known."""
@@ -221,6 +236,13 @@ class Columns:
     def node_tasks(self) -> Numbers:
         """Positions in `tasks`."""
         return self._nodes["task"][: self.node_count]
+
+    @property
+    def node_sizes(self) -> Numbers:
+        """How many actions each node has."""
+        if self._node_sizes is None:
+            self._node_sizes = np.bincount(self.node_ids, minlength=self.node_count)
+        return self._node_sizes
 
     def node_counts(self) -> Numbers:
         """How many actions of each node are in each shown phase: nodes by `SHOWN_PHASES`."""

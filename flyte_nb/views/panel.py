@@ -1,7 +1,7 @@
 """Decides what of a run is sent to its live view on a tick: the header always, the rest as seldom as it may be.
 
 A tick costs about 600 bytes and, whatever the run holds, a few milliseconds. Causes of failure follow at most once a
-second, the first page (for tabs that open later) every ten; what views follow is the session's matter. At the end
+second, the first page (for tabs that open later) every thirty; what views follow is the session's matter. At the end
 everything is sent once more, since a message may have been lost.
 
 Must not know: when ticks come, or where the view is published.
@@ -20,7 +20,7 @@ from flyte_nb.views.session import Session, checked
 from flyte_nb.views.shown import ShownRun
 from flyte_nb.views.widget import RunWidget
 
-CAUSES_SECONDS, FIRST_SECONDS = 1.0, 10.0
+CAUSES_SECONDS, FIRST_SECONDS = 1.0, 30.0
 #: Rows of the page that a view shows before its first request is answered.
 _FIRST_ROWS, _FIRST_GROUPS = 24, 24
 

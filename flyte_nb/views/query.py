@@ -234,8 +234,8 @@ def _group_row(line: Line) -> GroupRow:
         "total": line.total,
         "ended": line.ended,
         "failed": line.failed,
-        "seconds": max(0.0, line.last_end - line.first_call) if line.last_end else 0.0,
+        "seconds": round(max(0.0, line.last_end - line.first_call), 3) if line.last_end else 0.0,
     }
     if line.ended < line.total:
-        made["since"] = line.first_call
+        made["since"] = round(line.first_call, 3)
     return made

@@ -10,6 +10,7 @@ Must not know: what is shown of a row, or messages beyond the query itself.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -56,6 +57,8 @@ class _Shown:
     rows: Numbers
     keys: list[Numbers]
     latest: float
+    version: int
+    words: str
     order: Numbers | None = field(default=None)
 
     def sorted(self) -> Numbers:
@@ -75,21 +78,37 @@ class Selections:
 
     def page(self, view: str, query: Query, offset: int, count: int, now: float) -> Page:
         """Rows `offset` to `offset + count` of a query."""
-        rows, searched = self._matching(query)
+        columns, (rows, searched) = self._columns, self._matching(query)
         held = self._shown.get(view) if query.get("hold") else None
         if held is not None and _without_hold(held.query) == _without_hold(query):
             ordered = self._held(held, rows)
-            changed = self._columns.changed
-            newer = int((changed[rows] > held.latest).sum())
+            newer = int((self._of(columns.changed, rows) > held.latest).sum())
             words = "order held" + (f", {newer:,} newer" if newer else "")
             return Page(rows=ordered[offset : offset + count], total=len(rows), searched=searched, newer=newer, order=words)
+        again = self._shown.get(view)
+        if again is not None and self._is_as_before(again, query, rows):
+            shown = again.sorted()[offset : offset + count] if offset else window(rows, again.keys, 0, count)
+            return Page(rows=shown, total=len(rows), searched=searched, newer=0, order=again.words)
         keys, words = self._keys(query, rows, now)
-        latest = float(self._columns.changed[rows].max(initial=0.0))
-        self._shown[view] = _Shown(query, rows, keys, latest)
+        latest = float(self._of(columns.changed, rows).max(initial=0.0))
+        self._shown[view] = _Shown(query, rows, keys, latest, columns.version, words)
         self._shown.move_to_end(view)
         while len(self._shown) > MAX_VIEWS:
             self._shown.popitem(last=False)
         return Page(rows=window(rows, keys, offset, count), total=len(rows), searched=searched, newer=0, order=words)
+
+    def _is_as_before(self, shown: _Shown, query: Query, rows: Numbers) -> bool:
+        """Whether a run that is over is scrolled: the order, once worked out in full, is good for every page.
+
+        Outputs are read little by little, so an order by one of them is worked out each time.
+        """
+        over = self._columns.ended_at is not None and shown.version == self._columns.version
+        over = over and not any(sort["by"].startswith("out:") for sort in query.get("sort") or [])
+        return over and _without_hold(shown.query) == _without_hold(query) and np.array_equal(shown.rows, rows)
+
+    def _of(self, column: Numbers, rows: Numbers) -> Numbers:
+        """A column's values in rows that matched. All rows but the root's are a part of the column, and nothing is copied."""
+        return column[1:] if len(rows) == self._columns.count - 1 else column[rows]
 
     def matching(self, query: Query) -> Numbers:
         """All rows of a query, in the order of calls."""
@@ -112,8 +131,11 @@ class Selections:
         key = (columns.version, columns.count, sorted(filters.items(), key=lambda item: item[0]))
         if not filters.get("search") and self._matched[0] == key:
             return self._matched[1:]
-        mask = self._mask(query)
         searched = columns.count - 1
+        if set(filters) <= {"table"} and filters.get("table") != "results":
+            self._matched = (key, np.arange(1, columns.count), searched)
+            return self._matched[1:]
+        mask = self._mask(query)
         if search := query.get("search", "").strip():
             found, whole = self._index.find(search, columns)
             found |= self._named(search)
@@ -172,42 +194,35 @@ class Selections:
         if query.get("table") == "results":
             return [], "in order of calls"
         if columns.ended_at is None:
-            return [-columns.changed[rows]], "latest change first"
-        if _FAILED[columns.phases[rows]].any():
-            return [(~_FAILED[columns.phases[rows]]).astype(float)], "failed first"
+            return [-self._of(columns.changed, rows)], "latest change first"
+        failed = _FAILED[self._of(columns.phases, rows)]
+        if failed.any():
+            return [(~failed).astype(float)], "failed first"
         return [], "in order of calls"
 
     def _key(self, sort: Sort, rows: Numbers, now: float) -> Numbers:
         key = self._column_key(sort["by"], rows, now)
-        return -key if sort["down"] else key
+        return -key if sort["down"] else key.copy()  # it may be a part of a column that goes on changing
 
     def _column_key(self, by: str, rows: Numbers, now: float) -> Numbers:
         columns = self._columns
-        nodes = columns.node_ids[rows]
         if by.startswith("in:"):
-            return self._fields.input(by[3:], columns).key()[rows]
+            return self._of(self._fields.input(by[3:], columns).key(), rows)
         if by.startswith("out:"):
-            return self._outputs.field(by[4:], columns.count).key()[rows]
+            return self._of(self._outputs.field(by[4:], columns.count).key(), rows)
         if by == "value":
-            return self._fields.output(columns).key()[rows]
-        if by in {"task", "group"}:
-            words = [task.short_name for task in columns.tasks] if by == "task" else columns.groups
-            ranks: Numbers = _ranks(words)[columns.node_tasks if by == "task" else columns.node_groups][nodes]
+            return self._of(self._fields.output(columns).key(), rows)
+        if by == "time":
+            return self._of(columns.seconds(now), rows)
+        if by in _BY_NODE:
+            ranks: Numbers = _BY_NODE[by](columns)[self._of(columns.node_ids, rows)]
             return ranks
-        if by in {"cpu", "memory"}:
-            costs: Numbers = columns.costs()[by == "memory"][rows]
-            return costs
-        started = columns.started[rows]
-        simple: dict[str, Numbers] = {
-            "worker": _ranks(columns.workers)[columns.worker_ids[rows]],
-            "phase": _RANK[columns.shown_phases[rows]],
-            "parent": columns.node_parents[nodes].astype(float),
-            "try": columns.attempts[rows].astype(float),
-            "started": np.where(started > 0, started, np.nan),
-            "queued": np.where(started > 0, started - columns.called[rows], np.nan),
-            "time": columns.seconds(now)[rows],
-        }
-        return simple.get(by, rows.astype(float))
+        return self._of(_BY_ROW[by](columns), rows) if by in _BY_ROW else rows.astype(float)
+
+
+def _started(columns: Columns) -> Numbers:
+    started: Numbers = np.where(columns.started > 0, columns.started, np.nan)
+    return started
 
 
 def window(rows: Numbers, keys: list[Numbers], offset: int, count: int) -> Numbers:
@@ -215,12 +230,19 @@ def window(rows: Numbers, keys: list[Numbers], offset: int, count: int) -> Numbe
     if not keys:
         return rows[offset : offset + count]
     stop = min(offset + count, len(rows))
-    if len(keys) > 1 or len(rows) < _FEW or stop > _NEAR_TOP * len(rows) or stop <= 0:
+    if len(rows) < _FEW or stop > _NEAR_TOP * len(rows) or stop <= 0:
         return rows[_full_order(keys, len(rows))[offset:stop]]
-    key = keys[0]
-    last = np.partition(key, stop - 1)[stop - 1]
-    near = np.arange(len(rows)) if np.isnan(last) else np.flatnonzero(key <= last)
-    return rows[near[np.argsort(key[near], kind="stable")[offset:stop]]]
+    first = keys[0]
+    last = np.partition(first, stop - 1)[stop - 1]
+    if np.isnan(last):
+        if len(keys) > 1:
+            return rows[_full_order(keys, len(rows))[offset:stop]]
+        without = np.isnan(first)  # as long as few have a value, which is how a run begins
+        known = np.flatnonzero(~without)
+        page: Numbers = np.concatenate([known[np.argsort(first[known], kind="stable")], np.flatnonzero(without)[:stop]])[offset:stop]
+        return rows[page]
+    near = np.flatnonzero(first <= last)
+    return rows[near[_full_order([key[near] for key in keys], len(near))[offset:stop]]]
 
 
 def _full_order(keys: list[Numbers], count: int) -> Numbers:
@@ -233,6 +255,23 @@ def _ranks(words: list[str]) -> Numbers:
     """The place of each word in the alphabet; equal words share it, and no word comes last."""
     order = {word: float(place) for place, word in enumerate(sorted(set(words), key=lambda word: (word.casefold(), word)))}
     return np.array([order[word] if word else np.nan for word in words])
+
+
+#: What each column is worth: one value for a node, or one for a row.
+_BY_NODE: dict[str, Callable[[Columns], Numbers]] = {
+    "task": lambda columns: _ranks([task.short_name for task in columns.tasks])[columns.node_tasks],
+    "group": lambda columns: _ranks(columns.groups)[columns.node_groups],
+    "parent": lambda columns: columns.node_parents.astype(float),
+}
+_BY_ROW: dict[str, Callable[[Columns], Numbers]] = {
+    "phase": lambda columns: _RANK[columns.shown_phases],
+    "try": lambda columns: columns.attempts.astype(float),
+    "worker": lambda columns: _ranks(columns.workers)[columns.worker_ids],
+    "started": _started,
+    "queued": lambda columns: _started(columns) - columns.called,
+    "cpu": lambda columns: columns.costs()[0],
+    "memory": lambda columns: columns.costs()[1],
+}
 
 
 def _title(sort: Sort) -> str:

@@ -95,11 +95,12 @@ class Table:
 
     def _sample(self, task_id: int) -> _Seen:
         columns = self._columns
-        count = int(np.bincount(columns.node_ids, minlength=columns.node_count)[columns.node_tasks == task_id].sum())
+        count = int(columns.node_sizes[columns.node_tasks == task_id].sum())
         known = self._samples.get(task_id)
         if known is not None and known.count == count:
             return known
-        rows = np.flatnonzero((columns.node_tasks == task_id)[columns.node_ids])
+        only = count == columns.count - 1  # beside the root
+        rows = np.arange(1, columns.count) if only else np.flatnonzero((columns.node_tasks == task_id)[columns.node_ids])
         chosen = rows[np.unique(np.concatenate([np.arange(min(len(rows), SAMPLE)), np.arange(SAMPLE) * len(rows) // SAMPLE]))]
         inputs = self._run.read(lambda state: [state.inputs(row) for row in chosen.tolist()])
         seen = self._samples[task_id] = _looked_at(count, inputs, self._texts)
@@ -127,10 +128,10 @@ class Table:
             "row": row,
             "look": SHOWN_PHASES[look],  # type: ignore[typeddict-item]  # the codes are those of the looks
             "cells": [self._cell(key, row, fact, names) for key in keys],
-            "seconds": ended - started if started and ended else None,
+            "seconds": round(ended - started, 6) if started and ended else None,
         }
         if running:
-            made["since"] = started
+            made["since"] = round(started, 3)
             slow = self._slow(int(columns.node_tasks[columns.node_ids[row]]), now - started)
             if slow:
                 made["slow"] = slow

@@ -65,10 +65,14 @@ def test_a_view_that_followed_is_told_what_a_new_one_is_told(steps: list[Step], 
             followed.rows(rows_request(data.draw(st.sampled_from(asked)), data.draw(st.sampled_from([0, 3]))))
             followed.groups(groups_request(opened))
             followed.detail(detail_request(data.draw(st.integers(0, 4))))
+    if data.draw(st.booleans()):
+        history.finish()
+        followed.rows(rows_request(data.draw(st.sampled_from(asked))))
     fresh = queries(history)
 
     for query in asked:
-        assert followed.rows(rows_request(query)) == fresh.rows(rows_request(query))
+        for offset in data.draw(st.lists(st.sampled_from([0, 2, 15]), min_size=1, max_size=3)):
+            assert followed.rows(rows_request(query, offset)) == queries(history).rows(rows_request(query, offset))
     assert followed.groups(groups_request(opened)) == fresh.groups(groups_request(opened))
     for row in range(history.run.state.count + 1):
         assert followed.detail(detail_request(row)) == fresh.detail(detail_request(row))

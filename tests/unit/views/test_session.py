@@ -10,6 +10,7 @@ import pytest
 
 from flyte_nb.views.protocol import MAX_PAGE
 from flyte_nb.views.session import MAX_FOLLOWED, PUSH_BYTES_PER_SECOND, Session, checked, difference
+from tests.fakes.spaces import wait_until
 
 
 class Reader:
@@ -187,6 +188,34 @@ def test_a_tick_does_not_wait_for_a_slow_answer(talk: Talk) -> None:
     other.join(10)
 
     assert sent == []
+
+
+def test_who_asks_waits_for_one_answer_of_a_tick_and_not_for_all(talk: Talk) -> None:
+    """A tick makes way for a click: what it had not come to is sent with the next one."""
+    talk.ask("rows")
+    talk.ask("detail", row=0)
+    talk.reader.texts[0] = "changed"
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(request: Any) -> Any:
+        begun.set()
+        go_on.wait(10)
+        return Reader.rows(talk.reader, request)
+
+    talk.reader.rows = slow  # type: ignore[method-assign]  # a slow one
+    tick = threading.Thread(target=talk.push)
+    tick.start()
+    begun.wait(10)
+    asker = threading.Thread(target=talk.ask, args=("groups", "v2"))
+    asker.start()
+    wait_until(lambda: bool(talk.session._waiting))
+    before = len(talk.sent)
+    go_on.set()
+    tick.join(10)
+    asker.join(10)
+
+    assert [message["kind"] for message in talk.sent[before:]] == ["rows", "groups"]
+    assert [message["kind"] for message in talk.push()] == ["detail"]
 
 
 def test_the_oldest_followers_are_forgotten(talk: Talk) -> None:
