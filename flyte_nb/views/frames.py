@@ -11,6 +11,7 @@ Must not know: how a table is displayed (that is `liveframe`), or what runs the 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from flyte_nb.core.index import RunEntry
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.phases import CODE, PHASES, ActionPhase
 from flyte_nb.core.state import RunState
+from flyte_nb.views.allnames import Names, all_names
 from flyte_nb.views.columns import Columns, Numbers, ReadRun, lookup
 from flyte_nb.views.spread import Unpacker, spread_outputs
+from flyte_nb.views.textcolumns import ascii_text, sparse_text, text_of
 from flyte_nb.views.wording import clean, encodable
 
 if TYPE_CHECKING:  # pandas takes half a second to load, and `import flyte_nb` must not pay for it
@@ -34,13 +37,10 @@ if TYPE_CHECKING:  # pandas takes half a second to load, and `import flyte_nb` m
 Result = TypeVar("Result")
 Objects = np.ndarray[Any, np.dtype[np.object_]]
 
-#: Names are worked out on demand; so many at a time, so that the run goes on in between.
-_NAMES_AT_A_TIME = 500
 #: Rows whose values are copied, and rows whose reasons are read, while the run stands still.
 _ROWS_AT_A_TIME, _REASONS_AT_A_TIME = 16_384, 1_024
-#: From this version of pandas on `str` is a dtype with missing values; before, it would write "None".
-_PANDAS_WITH_TEXT = 3
 _ENDED_BADLY = lookup(tuple(CODE[phase] for phase in (ActionPhase.FAILED, ActionPhase.TIMED_OUT, ActionPhase.ABORTED)))
+_NUMBERS: dict[frozenset[type], type] = {frozenset({int}): np.int64, frozenset({float}): np.float64, frozenset({bool}): np.bool_}
 _HAS_OUTPUT = (CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED])
 #: Columns of ours; an input of the same name becomes `input_<name>`.
 RESERVED = ("task", "phase", "error")
@@ -62,19 +62,18 @@ def actions_frame(run: ReadRun, *, limit: int | None = None) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - see above
 
     rows = _copy_rows(run, limit)
-    names = _names(run, len(rows.phases))
+    names = rows.names
     started = np.where(rows.started > 0, rows.started, np.nan)
     until = np.where(rows.ended > 0, rows.ended, time.time())
-    parents = dict(enumerate(names[rows.parents[1:]], 1))
     return pd.DataFrame(
         {
-            "action": names,
-            "task": _take([task.short_name for task in rows.tasks], rows.task_ids),
-            "group": _take(rows.groups, rows.group_ids),
-            "parent": sparse_text(parents, len(rows.phases)),
-            "phase": _take([phase.value for phase in PHASES], rows.phases),
+            "action": ascii_text(names),
+            "task": text_of([task.short_name for task in rows.tasks], rows.task_ids),
+            "group": text_of(rows.groups, rows.group_ids),
+            "parent": ascii_text(names[rows.parents], missing=1),
+            "phase": text_of([phase.value for phase in PHASES], rows.phases),
             "attempt": rows.attempts.astype(np.int64),
-            "worker": _take(rows.workers, rows.worker_ids),
+            "worker": text_of(rows.workers, rows.worker_ids),
             "started": pd.to_datetime(started, unit="s", utc=True),
             "seconds": np.maximum(until - started, 0.0),
             "cpu_seconds": rows.cpu_seconds,
@@ -105,12 +104,12 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
     columns: dict[str, Any] = {}
     several = len(np.unique(rows.task_ids)) > 1
     if several:
-        columns["task"] = _take([task.short_name for task in rows.tasks], rows.task_ids)
+        columns["task"] = text_of([task.short_name for task in rows.tasks], rows.task_ids)
     for name, values in _input_columns(rows, unpack).items():
         columns[f"input_{name}" if name in RESERVED else encodable(name)] = values
     for name, values in output_columns(rows, unpack).items():
         columns[_free_name(encodable(name), columns)] = values
-    columns["phase"] = phase_words(rows)
+    columns["phase"] = text_of([phase.value for phase in PHASES], rows.phases)
     columns["error"] = sparse_text(rows.errors, len(rows.phases))
     index = pd.RangeIndex(first, first + len(rows.phases))
     return pd.DataFrame({name: _typed(values, index) for name, values in columns.items()}, index=index)
@@ -121,6 +120,7 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
 class _Rows:
     """Columns of a run at one moment."""
 
+    names: Names
     tasks: list[TaskFacts]
     groups: list[str]
     workers: list[str]
@@ -155,6 +155,7 @@ def _copy_rows(run: ReadRun, limit: int | None) -> _Rows:
     nodes = columns.node_ids
     cpu_seconds, memory_bytes = columns.costs()
     return _Rows(
+        names=all_names(run, columns),
         tasks=columns.tasks,
         groups=columns.groups,
         workers=columns.workers,
@@ -211,38 +212,10 @@ def _reason(state: RunState, row: int) -> str:
     return failure.headline() if failure is not None else state.abort_reason(row)
 
 
-def _names(run: ReadRun, count: int) -> Objects:
-    names = np.empty(count, object)
-    for lo in range(0, count, _NAMES_AT_A_TIME):
-        rows = range(lo, min(lo + _NAMES_AT_A_TIME, count))
-        names[lo : rows.stop] = run.read(lambda state, rows=rows: _names_of(state, rows))  # type: ignore[misc]  # rows is bound
-    return names
-
-
-def _names_of(state: RunState, rows: range) -> list[str]:
-    state.action_name(rows[-1])  # siblings are named in one go
-    return list(map(state.action_name, rows))
-
-
 # ------------------------------------------------------------------ columns
-def _take(words: Sequence[str], ids: Numbers) -> Objects:
-    return np.array([encodable(word) for word in words], object)[ids]
-
-
 def phase_words(rows: Results) -> Objects:
     """The column `phase`."""
-    return _take([phase.value for phase in PHASES], rows.phases)
-
-
-def sparse_text(texts: dict[int, str], count: int) -> Any:
-    """A column of text that is missing in most rows; it is text also where all of it is missing."""
-    import pandas as pd  # noqa: PLC0415 - see above
-
-    column = np.full(count, None, object)
-    for position, text in texts.items():
-        column[position] = text
-    has_text_dtype = int(pd.__version__.partition(".")[0]) >= _PANDAS_WITH_TEXT
-    return pd.array(column, dtype="str" if has_text_dtype else object)  # type: ignore[arg-type]  # two versions of pandas
+    return np.array([phase.value for phase in PHASES], object)[rows.phases]
 
 
 def _typed(values: Any, index: pd.RangeIndex) -> pd.Series[Any]:
@@ -261,25 +234,44 @@ def _objects(values: Sequence[Any]) -> Objects:
     return np.fromiter(values, object, len(values))
 
 
-def _input_columns(rows: Results, unpack: Unpacker) -> dict[str, Objects]:
+def _column(values: Sequence[Any]) -> Any:
+    """A column without gaps: of numbers at once, of anything else as objects whose type pandas finds."""
+    kind = _NUMBERS.get(frozenset(map(type, values)))
+    if kind is not None:
+        with contextlib.suppress(OverflowError):  # a whole number that needs more than 64 bits
+            return np.array(values, kind)
+    return _objects(values)
+
+
+def _input_columns(rows: Results, unpack: Unpacker) -> dict[str, Any]:
     count = len(rows.phases)
-    columns: dict[str, Objects] = {}
+    columns: dict[str, Any] = {}
     for task_id in np.unique(rows.task_ids):
         where = np.flatnonzero(rows.task_ids == task_id)
-        items = zip(*(rows.inputs[position] for position in where), strict=True)
-        for name, column in zip(rows.tasks[task_id].parameters, items, strict=False):
-            target = columns.setdefault(name, np.full(count, np.nan, object))
-            target[where] = _objects([unpack(item) for item in column])
+        whole = len(where) == count
+        inputs = rows.inputs if whole else [rows.inputs[position] for position in where.tolist()]
+        for place, name in enumerate(rows.tasks[task_id].parameters[: min(map(len, inputs))]):
+            column = [each[place] for each in inputs]
+            if whole:
+                columns[name] = _column(unpack.all(column))
+            else:
+                target = columns.setdefault(name, np.full(count, np.nan, object))
+                target[where] = _objects(unpack.all(column))
     return columns
 
 
-def output_columns(rows: Results, unpack: Unpacker) -> dict[str, Objects]:
+def output_columns(rows: Results, unpack: Unpacker) -> dict[str, Any]:
     """The columns that outputs become; NaN where there is none."""
     where = np.flatnonzero(np.isin(rows.phases, _HAS_OUTPUT))
-    values = [unpack(rows.outputs[position]) for position in where]
-    declared = [rows.tasks[rows.task_ids[position]].outputs for position in where]
-    columns: dict[str, Objects] = {}
+    whole = len(where) == len(rows.phases)
+    values = unpack.all(rows.outputs if whole else [rows.outputs[position] for position in where.tolist()])
+    named = [task.outputs for task in rows.tasks]
+    declared = [named[task_id] for task_id in rows.task_ids[where].tolist()]
+    columns: dict[str, Any] = {}
     for name, (positions, column) in spread_outputs(values, declared).items():
+        if whole and len(column) == len(values):
+            columns[name] = _column(column)
+            continue
         target = columns[name] = np.full(len(rows.phases), np.nan, object)
         target[where[positions]] = _objects(column)
     return columns

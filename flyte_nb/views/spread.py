@@ -15,6 +15,9 @@ from flyte_nb.core.payloads import Blob, Item, unpack
 #: row of a table, a count of words is a value.
 MAX_SPREAD = 100
 
+#: Types of items and values that are themselves, and have no parts.
+_ATOMS = frozenset({type(None), bool, int, float, str, bytes})
+
 Column = tuple[list[int], list[Any]]
 
 
@@ -47,6 +50,10 @@ class Unpacker:
             self._known[key] = _try_unpack(item)
         return self._known[key]
 
+    def all(self, items: Sequence[Item]) -> Sequence[Any]:
+        """The values of many items."""
+        return items if _ATOMS.issuperset(map(type, items)) else [self(item) for item in items]
+
 
 def _try_unpack(item: Item) -> Any:
     try:
@@ -73,6 +80,8 @@ def spread_outputs(values: Sequence[Any], declared: Sequence[tuple[str, ...]]) -
         values: outputs.
         declared: the names of the outputs that each one's task declares.
     """
+    if values and _ATOMS.issuperset(map(type, values)):
+        return {"output": (list(range(len(values))), list(values))}
     rows = [_named(value, names) for value, names in zip(values, declared, strict=True)]
     if len({name for row in rows if row is not None for name in row}) > MAX_SPREAD:
         rows = [None] * len(rows)

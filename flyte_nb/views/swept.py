@@ -22,8 +22,9 @@ from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.core.sweep import is_sweep
 from flyte_nb.views.columns import Columns, Numbers, ReadRun
-from flyte_nb.views.frames import RESERVED, Results, output_columns, phase_words, results_frame, results_of, sparse_text
+from flyte_nb.views.frames import RESERVED, Results, output_columns, phase_words, results_frame, results_of
 from flyte_nb.views.spread import Unpacker
+from flyte_nb.views.textcolumns import sparse_text
 
 #: Frames of so many sweeps are kept unpacked: a table that refreshes itself asks for its frame five times a second.
 _KEPT_FRAMES = 4

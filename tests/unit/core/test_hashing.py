@@ -161,3 +161,23 @@ def test_digests_are_the_same_in_another_process(seed: str) -> None:
     )
 
     assert done.stdout.strip() == digest([{"x", "w", "z", "y"}, {"k": frozenset("dcba")}])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [1, -2, 0],
+        [1, 10**5000],
+        [0.0, -0.0, float("nan")],
+        ["", "a", "\ud800"],
+        [1, 1.0, True, None, b"a"],
+        [[1], {"a": 2}],
+        [True, False],
+    ],
+)
+def test_digests_of_many_are_those_of_each(values: list[object]) -> None:
+    """However alike the values are."""
+    items = [pack(value) for value in values]
+
+    assert hashing.digest_all(items) == [hashing.digest(item) for item in items]
