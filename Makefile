@@ -9,6 +9,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
+PACKAGE_READY := .venv/.package-ready
 PYTEST := $(PY) -m pytest
 # The typing ring is checked, not run; errors in the package itself are `make check`'s to report.
 TYPING := $(if $(wildcard tests/typing),$(BIN)/mypy --follow-imports silent --cache-dir build/mypy-typing tests/typing)
@@ -55,7 +56,7 @@ test: $(READY) ## every ring of tests; ARGS="-k lost_worker" goes to pytest
 	$(PYTEST) -m "not slow" tests $(ARGS)
 
 .PHONY: test-all
-test-all: $(READY) ## `make test` and the slow tests
+test-all: $(PACKAGE_READY) ## `make test` and the slow tests
 	@$(PY) -m tests.tooling.chromium
 	$(TYPING)
 	$(PYTEST) tests $(ARGS)
@@ -87,11 +88,32 @@ $(BENCH_READY): $(READY)
 bench: $(BENCH_READY) ## measure beside peers, on an idle machine (12 minutes); ARGS="--quick", ARGS="--only B1a,B5", PEERS=ray,flyte
 	@$(PY) -m scripts.bench $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
+# What builds and examines packages; the rest of the tests need none of it.
+$(PACKAGE_READY): $(READY)
+	@$(PY) -m pip install --quiet --editable '.[package]' && touch $@
+
+.PHONY: wheel
+wheel: $(PACKAGE_READY) ## build dist/: the source distribution, and from it the wheel
+	@rm -rf dist && mkdir -p build
+	@$(PY) -m build --outdir dist . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
+	@$(PY) -m twine check --strict dist/*
+
 .PHONY: docs
 docs: $(READY) ## redraw what the documentation shows of the code
 	$(PY) -m scripts.phase_diagram
 	$(PY) -m scripts.failures_table
 	$(PY) -m scripts.reference
+	$(PY) -m scripts.readme_tables
+
+.PHONY: binder-check
+binder-check: $(PACKAGE_READY) ## run the notebooks in what Binder would build, without Docker; ARGS=--write-docs keeps the figures
+	@$(PY) -m tests.tooling.chromium
+	@$(PY) -m scripts.binder $(ARGS)
+
+.PHONY: pictures
+pictures: $(READY) ## take the README's pictures of the live view anew
+	@$(PY) -m tests.tooling.chromium
+	@$(PY) -m scripts.view_picture
 
 .PHONY: notebooks
 notebooks: $(READY) ## execute the notebooks and store what they showed

@@ -9,10 +9,10 @@ import pytest
 from flyte_nb.core.phases import PHASE_TRANSITIONS, ActionPhase
 from flyte_nb.remote import Action, Run
 from flyte_nb.settings import READERS, Settings
-from scripts import phase_diagram, store_outputs
+from scripts import phase_diagram, readme_tables, store_outputs
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/notebook.md", "docs/settings.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/binder.md", "docs/notebook.md", "docs/settings.md")
 #: Of the notebook alone, and of the place of the store: no settings of the workspace.
 OTHER_VARIABLES = {"FLYTE_NB_STATIC", "FLYTE_NB_NEST", "FLYTE_NB_HOME", "FLYTE_NB_KEY_FILE"}
 
@@ -84,6 +84,13 @@ def test_a_page_without_the_markers_is_refused() -> None:
     """The message names them."""
     with pytest.raises(ValueError, match="end of phases"):
         phase_diagram.redrawn("# No markers here\n")
+
+
+def test_the_readmes_tables_are_current() -> None:
+    """`make docs` would change nothing: every notebook is listed with its launch link, and the figures are those measured last."""
+    drawn = readme_tables.redrawn(page("README.md"), ROOT / "notebooks", readme_tables.address(), readme_tables.figures())
+
+    assert page("README.md") == drawn, "run `make docs`"
 
 
 def test_the_settings_table_is_complete() -> None:

@@ -13,10 +13,16 @@ from typing import Any
 from flyte_nb.core.caching import CacheLine
 from flyte_nb.core.index import RunEntry
 from flyte_nb.core.phases import ActionPhase
-from flyte_nb.views.markup import cell, escape, table
+from flyte_nb.views.markup import cell, escape, link, table
 from flyte_nb.views.wording import GLYPHS, clean, count, duration, one_line, phase_word, size
 
 _WIDEST = 80
+
+
+class Address(str):
+    """Where a page is: in a notebook a link to it."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Listing:
         numbers = frozenset(
             position for position in range(len(self.head)) if self.rows and all(isinstance(row[position], int | float) for row in self.rows)
         )
-        rows = [[cell(_text(value)) for value in row] for row in self.rows]
+        rows = [[link(value) if isinstance(value, Address) else cell(_text(value)) for value in row] for row in self.rows]
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
         heading = f"<p><strong>{escape(self.title)}</strong></p>"
         listed = table([escape(title) for title in self.head], rows, numbers=numbers) if self.rows else ""
@@ -129,4 +135,6 @@ def _words(name: str) -> str:
 
 
 def _fact(name: str, value: object) -> object:
+    if name == "dashboard":
+        return Address(value)
     return size(value) if name.endswith("_bytes") and isinstance(value, int) else value

@@ -6,6 +6,7 @@ Must not know: what the pieces mean.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 from flyte_nb.views.wording import clean, one_line
@@ -25,6 +26,13 @@ def cell(text: str, limit: int = CELL_LIMIT) -> str:
     if len(short) < limit or not short.endswith("…"):
         return html.escape(short, quote=True)
     return f'<span title="{escape(text[: limit * 10])}">{html.escape(short, quote=True)}</span>'
+
+
+def link(address: str) -> str:
+    """An address as a link that opens beside the notebook; as plain text, if it is none of this server (`/...`) or of the web."""
+    if not re.match(r"https?://|/(?![/\\])", address):
+        return cell(address)
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(address)}</a>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: frozenset[int] = frozenset(), one_line_rows: bool = False) -> str:
