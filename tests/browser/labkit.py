@@ -60,9 +60,15 @@ class Server:
     """JupyterLab (or Notebook 7) on a free loopback port, without token, with settings, kernels and files of its own."""
 
     def __init__(
-        self, app: Literal["lab", "notebook"] = "lab", *, env: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+        self,
+        app: Literal["lab", "notebook"] = "lab",
+        *,
+        env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        python: Path | None = None,
     ) -> None:
         self.app = app
+        self._python = str(python or sys.executable)
         self.url = ""
         self._env = dict(env or {})
         self._arguments = list(arguments)
@@ -110,7 +116,7 @@ class Server:
     def _command(self) -> list[str]:
         module, application = ("jupyterlab", "LabApp") if self.app == "lab" else ("notebook", "JupyterNotebookApp")
         return [
-            *(sys.executable, "-m", module, "--no-browser", "--ServerApp.port=0", "--ServerApp.ip=127.0.0.1"),
+            *(self._python, "-m", module, "--no-browser", "--ServerApp.port=0", "--ServerApp.ip=127.0.0.1"),
             *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={self.root}"),
             f"--{application}.expose_app_in_browser=True",  # window.jupyterapp, which labkit.js speaks to
             *(["--allow-root"] if chromium.is_root() else []),

@@ -15,7 +15,10 @@ from jupyter_client.manager import KernelManager
 
 from flyte_nb.views.live import WIDGET_MIME
 from tests.notebook.conftest import SECONDS, SETUP, FrontEnd, is_idle
-from tests.notebook.kernels import VERSIONS, python_with
+from tests.tooling.environments import python_with
+
+#: The oldest that is supported, those whose first subshells people still have, and today's latest.
+VERSIONS = ("6.31.*", "7.0.1", "7.1.*", "")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -29,7 +32,7 @@ async def slow(n: int) -> int:
 def other(request: pytest.FixtureRequest, kernel_environment: dict[str, str], tmp_path: Path) -> Iterator[FrontEnd]:
     """Yield a kernel of one version, as a person's front end has it."""
     try:
-        python = python_with(request.param)
+        python = python_with(f"ipykernel=={request.param}" if request.param else "ipykernel")
     except subprocess.CalledProcessError as error:
         pytest.skip(f"ipykernel {request.param} cannot be installed here: {error.stderr.decode()[-300:]}")
     manager = KernelManager()
