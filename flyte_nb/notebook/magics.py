@@ -24,7 +24,7 @@ from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.resources import Resources
 from flyte_nb.notebook import cells
 from flyte_nb.notebook.kernel import apply_nest, flag, nest_is_on, yes_or_no
-from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, variable_name
+from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, seconds, variable_name
 from flyte_nb.settings import read_setting
 from flyte_nb.views.listing import Listing, cache_listing, cluster_listing
 from flyte_nb.views.shown import ShownRun
@@ -170,7 +170,7 @@ class FlyteMagics(Magics):
     @magic_arguments()
     @argument("--env", default=DEFAULT_ENVIRONMENT, metavar="NAME", help="Environment that the task belongs to; made if there is none.")
     @argument("--retries", type=int, default=0, metavar="N", help="Attempts beyond the first. Default 0.")
-    @argument("--timeout", type=float, default=0, metavar="SECONDS", help="Longest time of one attempt. Default: no limit.")
+    @argument("--timeout", type=seconds, default=0, metavar="SECONDS", help="Longest time of one attempt. Default: no limit.")
     @argument("--cache", choices=CACHE_MODES, metavar="MODE", help="auto, override or disable. Default: the environment's.")
     @argument("--cpu", metavar="CORES", help="Cores that an action needs, such as 2 or 500m.")
     @argument("--memory", metavar="SIZE", help="Memory that an action needs, such as 512Mi.")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
+import inspect
 import keyword
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +20,7 @@ from IPython.core.completer import SimpleCompletion, completion_matcher
 from IPython.core.error import UsageError
 
 _MATCHER = "flyte_nb.options"
+_HELP = frozenset({"-h", "--help"})
 
 #: What may follow an option or a magic, given the names in the notebook.
 Choices = Callable[[Mapping[str, Any]], Iterable[str]]
@@ -45,8 +48,30 @@ class Declare(Protocol):
 #: IPython's own decorators, with types.
 magic_arguments: Declare = cast(Any, ipython.magic_arguments)
 argument: Declare = cast(Any, ipython.argument)
-cell_magic: Decorator = cast(Any, magic.cell_magic)
-line_magic: Decorator = cast(Any, magic.line_magic)
+
+
+def _with_help(function: Function) -> Function:
+    """A magic that shows its help, and does nothing else, when its line asks for it."""
+
+    @functools.wraps(function)
+    def asked(magics: object, line: str, *cell: str) -> Any:
+        __tracebackhide__ = True
+        if _HELP.isdisjoint(line.split()):
+            return function(magics, line, *cell)
+        print(inspect.cleandoc(asked.__doc__ or "").removeprefix("::").strip("\n"))  # noqa: T201 - that was asked for
+        return None
+
+    return cast(Function, asked)
+
+
+def cell_magic(function: Function) -> Function:
+    """Make a method the magic of a cell."""
+    return cast(Function, magic.cell_magic(_with_help(function)))
+
+
+def line_magic(function: Function) -> Function:
+    """Make a method the magic of a line."""
+    return cast(Function, magic.line_magic(_with_help(function)))
 
 
 def read(method: Any, line: str, name: str) -> Any:
@@ -92,6 +117,18 @@ def _usage(name: str, parser: argparse.ArgumentParser) -> str:
 def options_of(parser: argparse.ArgumentParser) -> list[str]:
     """All options, in the order in which they were declared."""
     return [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001 - argparse has no public way
+
+
+def seconds(word: str) -> float:
+    """A number of seconds; the type of `--timeout`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        return float(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it takes seconds, such as 90 or 0.5, not {word!r}") from None
 
 
 def variable_name(word: str) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts.reference import errortree, magics
 from scripts.reference.pages import pages
 from scripts.reference.running import failures
 
@@ -13,7 +14,10 @@ FOLDER = Path(__file__).parents[2] / "docs"
 
 def drawn() -> dict[Path, str]:
     """Return every page by where it lies."""
-    return {FOLDER / "reference" / file: text for file, text in pages().items()}
+    found = {FOLDER / "reference" / file: text for file, text in pages().items()}
+    found[FOLDER / magics.FILE] = magics.page()
+    found[errortree.PAGE] = errortree.redrawn(errortree.PAGE.read_text(encoding="utf8"))
+    return found
 
 
 def stale() -> list[str]:

@@ -245,7 +245,12 @@ def unlisted() -> tuple[str, ...]:
 
 def examples(area: Area) -> dict[str, str]:
     """Return the examples of an area's names that stand beside this file."""
-    path = EXAMPLES / f"{Path(area.file).stem}.txt"
+    return examples_in(area.file)
+
+
+def examples_in(file: str) -> dict[str, str]:
+    """Return the examples that stand beside this file for a page, by what they belong to."""
+    path = EXAMPLES / f"{Path(file).stem}.txt"
     if not path.exists():
         return {}
     parts = re.split(r"^== (.+)\n", path.read_text(encoding="utf8"), flags=re.MULTILINE)

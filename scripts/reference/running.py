@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
 import flyte_nb
-from scripts.reference.names import all_names
+from scripts.reference import magics
+from scripts.reference.names import all_names, examples_in
 
 
 def failures(only: str = "") -> list[str]:
@@ -29,6 +33,21 @@ def failures(only: str = "") -> list[str]:
                 runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False)
                 runner.run(test, out=said.write)
                 found += [said.getvalue()] if runner.failures else []
+        if not only:
+            found += _cells_that_fail()
+    return found
+
+
+def _cells_that_fail() -> list[str]:
+    """Run the magics' examples as cells of one shell, in the order of their page's source; return what went wrong."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config)
+    found = []
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        for title, text in {"": "import asyncio\n%load_ext flyte_nb", **examples_in(magics.FILE)}.items():
+            result = shell.run_cell(text)  # type: ignore[no-untyped-call]  # IPython's
+            found += [] if result.success else [f"{title}: {result.error_in_exec or result.error_before_exec}\n{said.getvalue()}"]
     return found
 
 

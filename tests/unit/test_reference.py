@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 import flyte_nb as flyte
+from flyte_nb import errors
 from flyte_nb.core import policy
 from scripts.reference import __main__ as reference
+from scripts.reference import errortree, magics
 from scripts.reference.docstrings import Doc, comment_above, parse
 from scripts.reference.names import AREAS, Area, Name, all_names, areas, examples, gaps
 from scripts.reference.pages import entry, pages
@@ -121,3 +123,21 @@ def test_pages_name_nothing_of_the_machine_they_were_made_on() -> None:
     """Neither paths nor addresses of objects."""
     assert [file for file, text in pages().items() if " at 0x" in text or str(Path.home()) in text] == []
     assert len(pages()) == len(areas()) + 1 >= len(AREAS) + 1
+
+
+def test_the_page_of_errors_has_every_class() -> None:
+    """Those that only Flyte raises are apart; the tree has the rest, each below its base."""
+    text = errortree.PAGE.read_text(encoding="utf8")
+    names = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
+
+    assert {cls.__name__ for cls in errortree.classes()} == names
+    assert {name for name in names if f"[{name}](reference/errors.md#" not in text} == set()
+    assert [line.strip() for line in errortree.tree().splitlines() if "Timeout" in line] == ["TaskTimeoutError"]
+    assert [line for line in errortree.tree().splitlines() if "MaxRuntime" in line] == ["            MaxRuntimeExceededError"]
+
+
+@pytest.mark.parametrize("magic", magics.all_magics(), ids=lambda magic: magic.name)
+def test_a_magic_is_told_of_completely(magic: magics.MagicPage) -> None:
+    """One sentence, every option, an example."""
+    assert magics.summary(magic).endswith(".")
+    assert magics.gaps(magic) == []

@@ -9,6 +9,7 @@ from IPython.core.error import UsageError
 from flyte_nb.core.caching import CacheLine
 from flyte_nb.engine.backend import ClusterFacts
 from flyte_nb.notebook import magics
+from scripts.reference.magics import all_magics
 from tests.fakes.hostile import text_of
 from tests.unit.notebook.conftest import Cells
 
@@ -218,3 +219,33 @@ def test_the_cache_is_cleared_as_a_whole_or_for_a_task(nb: Cells, capsys: pytest
     with pytest.raises(UsageError, match=r"nothing is kept of a task 'etl.fetsh'.*etl.fetch"):
         nb.run("%flyte_cache clear etl.fetsh")
     assert offered(nb, "%flyte_cache clear etl.") == ["etl.fetch", "etl.score"]
+
+
+def test_the_page_of_magics_has_those_that_are_loaded(nb: Cells) -> None:
+    """All of them, and no others."""
+    loaded = {
+        sign + name
+        for kind, sign in (("line", "%"), ("cell", "%%"))
+        for name in nb.shell.magics_manager.magics[kind]
+        if name.startswith("flyte_")
+    }
+
+    assert {magic.name for magic in all_magics()} == loaded
+
+
+@pytest.mark.parametrize("magic", all_magics(), ids=lambda magic: magic.name)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_a_magic_shows_its_help(nb: Cells, magic: Any, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Asked for it, it does nothing else: the text and every option."""
+    nb.run(f"{magic.name} {option}\nno Python at all" if magic.name.startswith("%%") else f"{magic.name} {option}")
+    said = capsys.readouterr().out
+
+    assert said.splitlines()[0].strip().startswith(magic.name.replace("%%", "%"))
+    assert all(word in said for action in magic.parser._actions for word in action.option_strings)
+
+
+def test_a_time_that_is_no_number_is_answered_with_an_example(nb: Cells) -> None:
+    """Not in argparse's own words."""
+    result = nb.attempt("%%flyte_task --timeout 1m\ndef f(x: int) -> int:\n    return x")
+
+    assert "it takes seconds, such as 90 or 0.5, not '1m'" in str(result.error_in_exec)
