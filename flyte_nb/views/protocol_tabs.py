@@ -83,8 +83,9 @@ class TimelineRequest(TypedDict):
     count: int
 
 
-#: One action on a lane: sub-lane, row, start and end (seconds after the answer's `start`), position in `tasks`, look.
-Bar = tuple[int, int, float, float, int, Look]
+#: One try at an action on a lane: sub-lane, row, start and end (seconds after the answer's `start`), position in `tasks`, look,
+#: number of the try. One that was lost with its worker is `aborted`.
+Bar = tuple[int, int, float, float, int, Look, int]
 
 
 class Lane(TypedDict):

@@ -42,6 +42,7 @@ from flyte_nb.views.selection import Selections
 from flyte_nb.views.table import Table
 from flyte_nb.views.textindex import TextIndex
 from flyte_nb.views.timeline import Timeline
+from flyte_nb.views.tries import Earlier
 from flyte_nb.views.wording import one_line
 
 #: Readers that keep copies, orders and text of large runs, and what is large: a hundred million bytes for a million rows.
@@ -75,7 +76,7 @@ class RunQueries:
         self._selections = Selections(self._columns, self._fields, self._outputs, TextIndex(run, notify))
         self._results = Results(run, self._columns, self._fields, self._outputs)
         self._table = Table(run, self._columns)
-        self._timeline = Timeline(self._columns)
+        self._timeline = Timeline(self._columns, Earlier(run))
         self._details = Details(run)
         self._names = Namer(run, notify)
         self._tree: tuple[int, GroupTree | None] = (-1, None)

@@ -3,6 +3,8 @@
 Everything is summed up by whole columns, so that a million actions take a fraction of a second. Whatever is summed up,
 no bad end is lost: each has a tick at its pixel.
 
+An action that was tried several times is there with each try, on the worker and at the time of that one.
+
 Must not know: what a bar looks like, or messages beyond the answer's own parts.
 """
 
@@ -13,8 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flyte_nb.views.columns import FAILED_CODES, SHOWN_PHASES, Columns, Numbers, lookup
+from flyte_nb.views.columns import FAILED_CODES, SHOWN_CODE, SHOWN_PHASES, Columns, Numbers, lookup
+from flyte_nb.views.protocol import Look
 from flyte_nb.views.protocol_tabs import MAX_BARS, MAX_LANES, MAX_OVERVIEW, MAX_PIXELS, Bar, Lane, Overview, TimelineAnswer, TimelineRequest
+from flyte_nb.views.tries import LOST, Earlier
 from flyte_nb.views.wording import one_line
 
 #: An action is drawn by itself from so many pixels on.
@@ -23,7 +27,10 @@ LEAST_PIXELS = 2.0
 MAX_ROWS = 16
 #: A span is at least so long, in seconds: below that clocks of two machines do not agree.
 LEAST_SPAN = 1e-3
-_FAILED = lookup(FAILED_CODES)
+#: A try that was lost with its worker is a bad end too.
+_FAILED = lookup((*FAILED_CODES, LOST))
+_LOOKS: tuple[Look, ...] = (*SHOWN_PHASES, "aborted")  # type: ignore[arg-type]  # the phases are looks
+_RUNS = lookup(tuple(SHOWN_CODE[look] for look in ("running", "paused", "initializing")))
 _NAME = 80
 
 
@@ -46,18 +53,27 @@ class _Window:
 
 
 @dataclass(frozen=True, slots=True)
-class _Actions:
-    """Actions that ran within a span, as columns of equal length."""
+class _Tries:
+    """Tries at actions that ran within a span, as columns of equal length: the last one of each, then the earlier ones of all."""
 
     columns: Columns
     rows: Numbers
     started: Numbers
     ended: Numbers
     workers: Numbers
+    looks: Numbers
+    numbers: Numbers
 
-    def chosen(self, mask: Numbers) -> _Actions:
+    def chosen(self, mask: Numbers) -> _Tries:
         """Some of them."""
-        return _Actions(self.columns, self.rows[mask], self.started[mask], self.ended[mask], self.workers[mask])
+        kept = (self.rows, self.started, self.ended, self.workers, self.looks, self.numbers)
+        return _Tries(self.columns, *[column[mask] for column in kept])
+
+    @property
+    def bad(self) -> Numbers:
+        """Which of them ended badly."""
+        failed: Numbers = _FAILED[self.looks]
+        return failed
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -66,10 +82,10 @@ class _Actions:
 class Timeline:
     """Makes the lanes of one run; what all spans of time share is worked out once for a version of the run."""
 
-    def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+    def __init__(self, columns: Columns, earlier: Earlier) -> None:
+        self._columns, self._earlier = columns, earlier
         self._known: tuple[int, float] = (-1, 0.0)
-        self._all = _Actions(columns, *[np.empty(0, np.int64)] * 4)
+        self._all = _Tries(columns, *[np.empty(0, np.int64)] * 6)
         self._overview: Overview = {"start": 0.0, "end": 0.0, "busy": [], "failed": []}
 
     def answer(self, request: TimelineRequest, now: float) -> TimelineAnswer:
@@ -113,7 +129,11 @@ class Timeline:
         rows = rows[rows > 0]  # the root action is the run
         started, ended = columns.started[rows], columns.ended[rows]
         ended = np.maximum(np.where(ended > 0, ended, until), started)
-        self._all = _Actions(columns, rows, started, ended, columns.worker_ids[rows])
+        parts = [rows, started, ended, columns.worker_ids[rows], columns.shown_phases[rows], columns.attempts[rows]]
+        earlier = self._earlier.columns(columns)
+        if len(earlier[0]):
+            parts = [np.concatenate([mine, theirs]) for mine, theirs in zip(parts, earlier, strict=True)]
+        self._all = _Tries(columns, *parts)
         self._overview = _overview(columns, self._all, until)
         self._known = (columns.version, until)
 
@@ -127,11 +147,10 @@ def _window(columns: Columns, request: TimelineRequest, until: float) -> _Window
     return _Window(start, max(end, start + LEAST_SPAN), max(1, min(request["pixels"], MAX_PIXELS)))
 
 
-def _overview(columns: Columns, actions: _Actions, until: float) -> Overview:
+def _overview(columns: Columns, actions: _Tries, until: float) -> Overview:
     window = _Window(columns.started_at, max(until, columns.started_at + LEAST_SPAN), MAX_OVERVIEW)
     busy = covered(actions.started, actions.ended, np.zeros(len(actions), np.int64), 1, window)[0]
-    bad = _FAILED[columns.phases[actions.rows]]
-    failed = np.unique(window.pixel(actions.ended[bad]))
+    failed = np.unique(window.pixel(actions.ended[actions.bad]))
     return {"start": window.start, "end": window.end, "busy": np.round(busy, 2).tolist(), "failed": failed.tolist()}
 
 
@@ -153,7 +172,7 @@ def covered(started: Numbers, ended: Numbers, lanes: Numbers, lane_count: int, w
     return np.maximum(np.diff(before, axis=1) * window.per_second, 0.0)
 
 
-def _lanes(columns: Columns, actions: _Actions, shown: Numbers, window: _Window, until: float) -> list[Lane]:
+def _lanes(columns: Columns, actions: _Tries, shown: Numbers, window: _Window, until: float) -> list[Lane]:
     lane_of = np.full(max(len(columns.workers), 1), -1, np.int64)
     lane_of[shown] = np.arange(len(shown))
     lanes = lane_of[actions.workers]
@@ -167,7 +186,7 @@ def _lanes(columns: Columns, actions: _Actions, shown: Numbers, window: _Window,
     failed = _ticks(actions, lanes, len(shown), window)
     bars = _bars(actions.chosen(drawn), rows[drawn], lanes[drawn], len(shown), window.start)
     number = np.bincount(lanes, minlength=len(shown))
-    running = columns.ended[actions.rows] == 0
+    running = _RUNS[actions.looks]
     longest = np.zeros(len(shown))
     np.maximum.at(longest, lanes[running], until - actions.started[running])
     return [
@@ -206,20 +225,28 @@ def sub_lanes(started: Numbers, ended: Numbers, lanes: Numbers, wide: Numbers) -
     return rows, counts
 
 
-def _bars(actions: _Actions, rows: Numbers, lanes: Numbers, count: int, zero: float) -> list[list[Bar]]:
+def _bars(actions: _Tries, rows: Numbers, lanes: Numbers, count: int, zero: float) -> list[list[Bar]]:
     columns = actions.columns
     tasks = columns.node_tasks[columns.node_ids[actions.rows]]
-    looks = columns.shown_phases[actions.rows]
     made: list[list[Bar]] = [[] for _ in range(count)]
-    parts = (rows, actions.rows, np.round(actions.started - zero, 4), np.round(actions.ended - zero, 4), tasks, looks, lanes)
-    for row, action, started, ended, task, look, lane in zip(*(part.tolist() for part in parts), strict=True):
-        made[lane].append((row, action, started, ended, task, SHOWN_PHASES[look]))
+    parts = (
+        rows,
+        actions.rows,
+        np.round(actions.started - zero, 4),
+        np.round(actions.ended - zero, 4),
+        tasks,
+        actions.looks,
+        actions.numbers,
+        lanes,
+    )
+    for row, action, started, ended, task, look, number, lane in zip(*(part.tolist() for part in parts), strict=True):
+        made[lane].append((row, action, started, ended, task, _LOOKS[look], number))
     return made
 
 
-def _ticks(actions: _Actions, lanes: Numbers, count: int, window: _Window) -> list[list[tuple[int, int, int]]]:
+def _ticks(actions: _Tries, lanes: Numbers, count: int, window: _Window) -> list[list[tuple[int, int, int]]]:
     """By lane: pixels with bad ends, the first action of each, and how many there are."""
-    bad = np.flatnonzero(_FAILED[actions.columns.phases[actions.rows]] & (actions.ended <= window.end))
+    bad = np.flatnonzero(actions.bad & (actions.ended <= window.end))
     keys = lanes[bad] * window.pixels + window.pixel(actions.ended[bad])
     places, first, numbers = np.unique(keys, return_index=True, return_counts=True)
     ticks: list[list[tuple[int, int, int]]] = [[] for _ in range(count)]

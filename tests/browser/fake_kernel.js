@@ -156,7 +156,7 @@ export class FakeKernel {
     const near = to - from < 120;
     const lane = (number) => ({
       worker: `worker-${number}`, rows: 2, actions: Math.floor(this.total / 8), longest: 3.5,
-      bars: near ? Array.from({ length: 80 }, (_, index) => [index % 2, index + 1, (index * (to - from)) / 80, ((index + 0.8) * (to - from)) / 80, (index + number) % 4, index % 17 === 3 ? "failed" : index % 23 === 5 ? "timed_out" : "succeeded"]) : [],
+      bars: near ? Array.from({ length: 80 }, (_, index) => [index % 2, index + 1, (index * (to - from)) / 80, ((index + 0.8) * (to - from)) / 80, (index + number) % 4, index % 17 === 3 ? "failed" : index % 23 === 5 ? "timed_out" : index % 29 === 7 ? "aborted" : "succeeded", index % 17 === 3 ? 3 : 1]) : [],
       busy: near ? [] : Array.from({ length: pixels }, (_, pixel) => Math.round(60 + 40 * Math.sin(pixel / 20 + number))),
       failed: near ? [] : [[200 + 30 * number, 7, 3]],
     });

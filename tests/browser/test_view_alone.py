@@ -36,6 +36,9 @@ LISTEN = """() => {
   const heard = new MutationObserver(() => spoken.push(status.textContent));
   heard.observe(status, { childList: true, characterData: true, subtree: true });
 }"""
+#: The span of time that the newest question about the timeline is for, and whether it is near enough for single actions (all turns of the wheel).
+SPAN = "() => { const last = kernel.requests.findLast((one) => one.kind === 'timeline'); return [last.start, last.end]; }"
+NEAR = f"() => {{ const [start, end] = ({SPAN})(); return end > start && end - start < 60; }}"
 
 
 @pytest.fixture
@@ -345,6 +348,40 @@ def test_the_timeline_draws_zooms_and_leads_to_an_action(browser: Browser, opene
     opened.screenshot("view-timeline-action")
 
     assert longest < MOST_TASK_MS
+
+
+def test_the_timeline_tells_why_zooms_with_the_wheel_and_follows_the_hand(opened: ViewPage) -> None:
+    """A failed try says why; Ctrl and the wheel zoom at the pointer, a drag moves the span; bars are told apart by task or by phase."""
+    opened.open(MILLION)
+    opened.wait_rows()
+    opened.view.get_by_role("tab", name="Timeline").click()
+    lanes = opened.view.get_by_role("img", name="Timeline: ")
+    expect(lanes).to_have_accessible_name("Timeline: 1,000,000 actions on 8 workers in 22m 18s")
+    box = lanes.bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2
+    opened.page.mouse.move(middle, box["y"] + 24)
+    opened.page.keyboard.down("Control")
+    for _ in range(14):
+        opened.page.mouse.wheel(0, -100)
+    opened.page.keyboard.up("Control")
+    opened.page.wait_for_function(NEAR)
+    before = opened.page.evaluate(SPAN)
+    opened.page.mouse.down()
+    opened.page.mouse.move(middle + 200, box["y"] + 24, steps=5)
+    opened.page.mouse.up()
+    opened.page.wait_for_function(f"([start]) => ({SPAN})()[0] < start", arg=before)
+    after = opened.page.evaluate(SPAN)
+    expect(opened.view.locator(".detail")).to_be_hidden()
+    opened.page.mouse.move(box["x"] + (3.4 / 80) * box["width"], box["y"] + 31)
+    expect(opened.view.locator(".tip")).to_contain_text("fetch failed, try 3, row 4")
+    expect(opened.view.locator(".tip .why")).to_have_text("ValueError: Input y contains NaN.")
+    opened.screenshot("view-timeline-why")
+    opened.view.get_by_role("button", name="phase", exact=True).click()
+    expect(opened.view.locator(".tllegend")).to_contain_text("aborted or lost")
+    opened.screenshot("view-timeline-phases")
+
+    assert after[1] - after[0] == pytest.approx(before[1] - before[0], rel=1e-3)
 
 
 def test_rich_output_is_shown_without_rights(opened: ViewPage) -> None:

@@ -64,7 +64,7 @@
  * @typedef {{kind: "rich", view: string, id: number, row: number, form: string, mime: string, data: string, text: string,
  *   error: string}} RichAnswer
  */
-/** Sub-lane, row, start, end, position in `tasks`, look. @typedef {[number, number, number, number, number, Look]} Bar */
+/** Sub-lane, row, start, end, position in `tasks`, look, number of the try. @typedef {[number, number, number, number, number, Look, number]} Bar */
 /**
  * @typedef {{worker: string, rows: number, bars: Bar[], busy: number[], failed: [number, number, number][], actions: number,
  *   longest: number}} Lane
@@ -1593,12 +1593,20 @@ class Timeline {
     this.pages = el("span", { class: "tlpages" });
     const zoom = (/** @type {number} */ factor) => () => this.zoom(factor);
     const tools = [button("Zoom in", zoom(0.5)), button("Zoom out", zoom(2)), button("All", () => this.look(0, 0)), button("Last minute", () => this.lastMinute())];
+    /** What bars are told apart by. @type {"task"|"phase"} */
+    this.by = "task";
+    this.tell = /** @type {const} */ (["task", "phase"]).map((by) => button(by, () => this.tellBy(by), { class: "tog", title: `Tell bars apart by their ${by}` }));
+    tools.push(el("span", { class: "dim" }, "Told apart by"), ...this.tell);
+    this.tipKey = "";
+    this.dragged = false;
     this.scroller = el("div", { class: "tlscroll" }, this.labels, this.canvas, this.tip);
     this.node = el("div", { class: "tl", hidden: true }, el("div", { class: "tltool" }, ...tools, this.legend, el("span", { class: "sp" }), this.note, this.pages), this.over, this.scroller);
     this.canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.pointed(event));
     this.canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
     this.canvas.addEventListener("click", (/** @type {MouseEvent} */ event) => this.clicked(event));
     this.canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.pressed(event));
+    this.canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.move(event));
+    this.canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => this.wheeled(event), { passive: false });
     this.over.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.drag(event));
   }
 
@@ -1641,11 +1649,45 @@ class Timeline {
 
   /** @param {number} part */
   pan(part) {
-    const all = this.answer?.overview;
     const [start, end] = this.span();
-    if (!all || !this.end) return;
-    const move = Math.max(all.start - start, Math.min(all.end - end, (end - start) * part));
-    this.look(start + move, end + move);
+    if (this.end) this.panTo(start + (end - start) * part, end - start);
+  }
+
+  /** @param {"task"|"phase"} by */
+  tellBy(by) {
+    this.by = by;
+    this.draw();
+  }
+
+  /** Ctrl and the wheel zoom at the pointer; the wheel alone scrolls, as everywhere. @param {WheelEvent} event */
+  wheeled(event) {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    const box = this.canvas.getBoundingClientRect();
+    this.zoom(event.deltaY < 0 ? 0.8 : 1.25, Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)));
+  }
+
+  /** The span that is seen follows the pointer; a press without a move is a click. @param {PointerEvent} down */
+  move(down) {
+    const box = this.canvas.getBoundingClientRect();
+    const [start, end] = this.span();
+    this.dragged = false;
+    const moved = (/** @type {PointerEvent} */ event) => {
+      if (!this.end || (!this.dragged && Math.abs(event.clientX - down.clientX) < 4)) return;
+      this.dragged = true;
+      this.panTo(start - ((event.clientX - down.clientX) / box.width) * (end - start), end - start);
+    };
+    this.canvas.setPointerCapture(down.pointerId);
+    this.canvas.addEventListener("pointermove", moved);
+    this.canvas.addEventListener("lostpointercapture", () => this.canvas.removeEventListener("pointermove", moved), { once: true });
+  }
+
+  /** @param {number} start @param {number} width */
+  panTo(start, width) {
+    const all = this.answer?.overview;
+    if (!all) return;
+    const from = Math.max(all.start, Math.min(all.end - width, start));
+    this.look(from, from + width);
   }
 
   lastMinute() {
@@ -1680,7 +1722,7 @@ class Timeline {
     this.over.addEventListener("pointerup", up, { once: true });
   }
 
-  /** The bar, or the failure, at a place. @param {MouseEvent} event @returns {{text: string, row: number}|null} */
+  /** The bar, or the failure, at a place: in lines of words. @param {MouseEvent} event @returns {{text: string[], look?: Look, row: number, attempt?: number}|null} */
   at(event) {
     const answer = this.answer;
     if (!answer) return null;
@@ -1694,10 +1736,14 @@ class Timeline {
       if (y >= top && y < top + height + LANE_GAP) {
         const failed = lane.failed.find(([pixel]) => Math.abs((pixel / answer_pixels(answer, box.width)) * box.width - x) < 3);
         const bar = lane.bars.find(([sub, , from, to]) => y >= top + sub * LANE && y < top + (sub + 1) * LANE && seconds >= from - slack && seconds <= to + slack);
-        if (bar) return { text: `${answer.tasks[bar[4]] ?? ""} · ${WORDS[bar[5]] ?? bar[5]} · ${duration(bar[3] - bar[2])} · row ${bar[1]}`, row: bar[1] };
-        if (failed) return { text: `${plural(failed[2], "failure")} here · row ${failed[1]}`, row: failed[1] };
+        if (bar) {
+          const [, row, from, to, task, look, attempt] = bar;
+          const when = answer.start + from - this.view.fixed.started_at;
+          return { text: [`${answer.tasks[task] ?? ""} ${WORDS[look] ?? look}${attempt > 1 ? `, try ${attempt}` : ""}, row ${row}`, `${duration(to - from)} on ${lane.worker || "kernel"}, from ${duration(when)}`], look, row, attempt };
+        }
+        if (failed) return { text: [`${plural(failed[2], "failure")} here, row ${failed[1]}`], look: "failed", row: failed[1] };
         const busy = lane.busy[Math.floor(x)];
-        return busy === undefined ? null : { text: `${lane.worker}: ${busy} % busy`, row: -1 };
+        return busy === undefined ? null : { text: [`${lane.worker || "kernel"}: ${busy} % busy`], row: -1 };
       }
       top += height + LANE_GAP;
     }
@@ -1707,17 +1753,31 @@ class Timeline {
   /** @param {PointerEvent} event */
   pointed(event) {
     const found = this.at(event);
-    this.tip.hidden = !found;
+    this.tip.hidden = !found || (this.dragged && event.buttons > 0);
     if (!found) return;
-    setText(this.tip, found.text);
+    const key = `${found.row} ${found.text.join("\n")}`;
+    if (key !== this.tipKey) this.fillTip(key, found);
     const box = this.scroller.getBoundingClientRect();
     const left = Math.min(event.clientX - box.left + 12, Math.max(0, box.width - this.tip.offsetWidth - 4));
     this.tip.style.transform = `translate(${left}px, ${event.clientY - box.top + this.scroller.scrollTop + 14}px)`;
   }
 
+  /** Words of the tip; why a try ended badly is asked for. @param {string} key @param {{text: string[], look?: Look, row: number, attempt?: number}} found */
+  fillTip(key, found) {
+    this.tipKey = key;
+    const lines = found.text.map((text, index) => el("div", {}, ...(index || !found.look ? [] : [el("span", { class: `p-${found.look}` }, icon(found.look)), " "]), text));
+    this.tip.replaceChildren(...lines);
+    if (!found.look || !["failed", "timed_out", "aborted"].includes(found.look)) return;
+    this.view.link.ask("detail", { follow: false, row: found.row, log_from: 0, full: false }, (/** @type {DetailAnswer} */ answer) => {
+      if (this.tipKey !== key || answer.kind !== "detail") return;
+      const attempt = found.attempt === undefined ? answer.attempts[0] : answer.attempts.find((one) => one.number === found.attempt);
+      if (attempt?.ended_by) this.tip.append(el("div", { class: "why cut" }, attempt.ended_by));
+    });
+  }
+
   /** @param {MouseEvent} event */
   clicked(event) {
-    const found = this.at(event);
+    const found = this.dragged ? null : this.at(event);
     if (found && found.row >= 0) this.view.detail.open(found.row);
   }
 
@@ -1740,7 +1800,9 @@ class Timeline {
     const labels = [];
     for (const lane of answer.lanes) {
       this.drawLane(pen, lane, answer, { top, scale, width, colours });
-      const label = el("span", { class: "cut", title: `${lane.worker}: ${plural(lane.actions, "action")}` }, lane.worker || "kernel");
+      const longest = lane.longest >= 1 ? `longest ${duration(lane.longest)}` : "";
+      const label = el("span", { class: "cut", title: [lane.worker || "kernel", plural(lane.actions, "action"), longest].filter(Boolean).join(", ") }, lane.worker || "kernel");
+      if (longest && lane.rows > 1) label.append(el("br"), el("span", { class: "dim" }, longest));
       label.style.top = `${top - 5}px`;
       labels.push(label);
       top += Math.max(1, lane.rows) * LANE + LANE_GAP;
@@ -1754,10 +1816,14 @@ class Timeline {
     const words = `${plural(answer.actions, "action")} on ${plural(answer.total, "worker")} in ${duration(answer.end - answer.start)}`;
     setText(this.note, words);
     setAttribute(this.canvas, "aria-label", `Timeline: ${words}`);
-    const key = answer.tasks.join("\n");
+    this.tell.forEach((one, index) => setAttribute(one, "aria-pressed", String((index === 0) === (this.by === "task"))));
+    const key = `${this.by}\n${answer.tasks.join("\n")}`;
     if (this.legend.dataset.key !== key) {
       this.legend.dataset.key = key;
-      this.legend.replaceChildren(...answer.tasks.slice(0, 6).map((task, index) => el("span", { class: "cut", title: task }, el("i", { class: `sw sw${Math.min(index, 3)}` }), task)));
+      const swatch = (/** @type {string} */ kind, /** @type {string} */ word) => el("span", { class: "cut", title: word }, el("i", { class: `sw ${kind}` }), word);
+      const bad = [swatch("swbad", "failed"), swatch("swbad swlate", "timed out")];
+      if (this.by === "phase") this.legend.replaceChildren(swatch("swok", "succeeded"), swatch("sw2 swrun", "running"), ...bad, swatch("sw1 swoff", "aborted or lost"));
+      else this.legend.replaceChildren(...answer.tasks.slice(0, 6).map((task, index) => swatch(`sw${Math.min(index, 3)}`, task)), ...bad);
     }
     const more = answer.total > MAX_LANES;
     if (!more) this.pages.replaceChildren();
@@ -1779,7 +1845,7 @@ class Timeline {
       probe.style.color = `var(${name})`;
       return getComputedStyle(probe).color;
     };
-    const found = { soft: of("--soft"), brand: of("--brand"), err: of("--err"), warn: of("--warn"), edge: of("--edge"), dim: of("--dim"), line: of("--line"), bg: of("--bg"), sel: of("--sel") };
+    const found = { soft: of("--soft"), ok: of("--ok"), brand: of("--brand"), err: of("--err"), warn: of("--warn"), edge: of("--edge"), dim: of("--dim"), line: of("--line"), bg: of("--bg"), sel: of("--sel") };
     probe.remove();
     return found;
   }
@@ -1839,13 +1905,16 @@ class Timeline {
       const [x, y] = [from * scale, top + sub * LANE];
       const wide = Math.max(1, (to - from) * scale - 0.5);
       const bad = look === "failed" ? colours.err : look === "timed_out" ? colours.warn : null;
-      const colour = bad ?? (look === "aborted" ? colours.edge : look === "running" ? colours.brand : colours.soft) ?? "";
-      pen.fillStyle = pen.strokeStyle = colour;
-      // Tasks differ by shape, not by colour alone: full, thin, outline, then stripes.
-      if (bad) pen.fillRect(x, y - 1, Math.max(2, wide), LANE);
-      else if (task === 1) pen.fillRect(x, y + 2, wide, 3);
-      else if (task === 2 && wide > 3) pen.strokeRect(x + 0.5, y + 0.5, wide - 1, 6);
-      else if (task > 2 && wide > 4) for (let stripe = 0; stripe < wide; stripe += 4) pen.fillRect(x + stripe, y, Math.min(2, wide - stripe), 7);
+      const byPhase = this.by === "phase";
+      const plain = byPhase && look === "succeeded" ? colours.ok : colours.soft;
+      pen.fillStyle = pen.strokeStyle = bad ?? (look === "aborted" ? colours.edge : look === "running" ? colours.brand : plain) ?? "";
+      // Tasks, or phases, differ by shape, not by colour alone: full, thin, outline, stripes; bad ends are taller.
+      const shape = !byPhase ? task : look === "aborted" ? 1 : look === "running" ? 2 : 0;
+      if (look === "failed") pen.fillRect(x, y - 1, Math.max(2, wide), LANE);
+      else if (bad) for (let stripe = 0; stripe < Math.max(2, wide); stripe += 3) pen.fillRect(x + stripe, y - 1, Math.min(2, Math.max(2, wide) - stripe), LANE);
+      else if (shape === 1) pen.fillRect(x, y + 2, wide, 3);
+      else if (shape === 2 && wide > 3) pen.strokeRect(x + 0.5, y + 0.5, wide - 1, 6);
+      else if (shape > 2 && wide > 4) for (let stripe = 0; stripe < wide; stripe += 4) pen.fillRect(x + stripe, y, Math.min(2, wide - stripe), 7);
       else pen.fillRect(x, y, wide, 7);
     }
     pen.fillStyle = colours.err ?? "";
@@ -2135,7 +2204,7 @@ export class RunView {
     else this.table.update();
     this.arrive();
     this.detail.update();
-    setText(this.rows, this.tab === "timeline" ? "Drag in the overview to choose a span; + − ← → on the lanes" : this.table.footText());
+    setText(this.rows, this.tab === "timeline" ? "Drag in the overview to choose a span; on the lanes drag to move, Ctrl + wheel to zoom; + − ← →" : this.table.footText());
     const newer = this.tab !== "timeline" && this.table.held ? (this.table.page?.newer ?? 0) : 0;
     this.newer.hidden = !newer || head.over;
     setText(this.newer, `order held, ${count(newer)} newer`);

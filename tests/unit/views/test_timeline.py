@@ -9,6 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flyte_nb.core.events import AttemptFailed, AttemptsLost
+from flyte_nb.core.failure import Failure
 from flyte_nb.views.protocol_tabs import TimelineAnswer
 from flyte_nb.views.query import RunQueries
 from flyte_nb.views.timeline import MAX_ROWS, sub_lanes
@@ -44,9 +46,9 @@ def test_wide_actions_are_bars_on_sub_lanes() -> None:
 
     assert answer["total"] == 2
     assert lanes["w1"]["bars"] == [
-        (0, 1, 0.0, 50.0, 1, "succeeded"),
-        (1, 2, 25.0, 75.0, 1, "succeeded"),
-        (0, 3, 50.0, 100.0, 1, "succeeded"),
+        (0, 1, 0.0, 50.0, 1, "succeeded", 1),
+        (1, 2, 25.0, 75.0, 1, "succeeded", 1),
+        (0, 3, 50.0, 100.0, 1, "succeeded", 1),
     ]
     assert lanes["w1"]["rows"] == 2
     assert lanes["w2"]["rows"] == 1
@@ -98,7 +100,7 @@ def test_what_runs_goes_on_until_now() -> None:
     run.now = 1_040.0
     lane = ask(run)["lanes"][0]
 
-    assert lane["bars"] == [(0, 1, 0.0, 40.0, 1, "running")]
+    assert lane["bars"] == [(0, 1, 0.0, 40.0, 1, "running", 1)]
     assert lane["longest"] == 40.0
 
 
@@ -156,3 +158,31 @@ def test_bars_of_a_sub_lane_never_overlap(spans: list[tuple[int, int, str]]) -> 
         for row in range(max(rows) + 1):
             mine = sorted((started[each], ended[each]) for each in np.flatnonzero((rows == row) & (lanes == lane)))
             assert all(before[1] <= after[0] for before, after in pairwise(mine))
+
+
+def test_every_try_is_seen_where_and_when_it_was() -> None:
+    """One that failed, one that took too long, one that was lost with its worker, and the one that runs; each bad end has a tick."""
+    run = FakeRun(at=1_000.0)
+    row = run.call(TRAIN, [(1,)])[0]
+    run.start([row], "w1")
+    run.state.apply(AttemptFailed(run.name, row, Failure("user", "OSError", "disk", worker="w1"), 1_000.0, 1_010.0, 1_010.0))
+    run.now = 1_020.0
+    run.start([row], "w2")
+    run.state.apply(AttemptFailed(run.name, row, Failure("timeout", "TimeoutError", "late", worker="w2"), 1_020.0, 1_030.0, 1_030.0))
+    run.now = 1_040.0
+    run.start([row], "w1")
+    run.state.apply(AttemptsLost(run.name, [row], "out of memory", 1_050.0))
+    run.now = 1_100.0
+    waiting = ask(run)
+    run.now = 1_060.0
+    run.start([row], "w2")
+    run.now = 1_100.0
+    answer = ask(run)
+    lanes = {lane["worker"]: lane for lane in answer["lanes"]}
+
+    assert [len(lane["bars"]) for lane in waiting["lanes"]] == [2, 1]
+    assert lanes["w1"]["bars"] == [(0, row, 0.0, 10.0, 1, "failed", 1), (0, row, 40.0, 50.0, 1, "aborted", 3)]
+    assert sorted(lanes["w2"]["bars"]) == [(0, row, 20.0, 30.0, 1, "timed_out", 2), (0, row, 60.0, 100.0, 1, "running", 4)]
+    assert [lane["failed"] for lane in lanes.values()] == [[(10, row, 1), (50, row, 1)], [(30, row, 1)]]
+    assert answer["overview"]["failed"] == [20, 60, 100]
+    assert (lanes["w1"]["longest"], lanes["w2"]["longest"]) == (0.0, 40.0)
