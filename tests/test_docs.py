@@ -10,9 +10,10 @@ from flyte_nb.core.phases import PHASE_TRANSITIONS, ActionPhase
 from flyte_nb.remote import Action, Run
 from flyte_nb.settings import READERS, Settings
 from scripts import phase_diagram, readme_tables, store_outputs
+from tests import pages
+from tests.pages import PAGES, dead_links
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/binder.md", "docs/notebook.md", "docs/settings.md")
 #: Of the notebook alone, and of the place of the store: no settings of the workspace.
 OTHER_VARIABLES = {"FLYTE_NB_STATIC", "FLYTE_NB_NEST", "FLYTE_NB_HOME", "FLYTE_NB_KEY_FILE"}
 
@@ -115,16 +116,28 @@ def test_what_the_page_says_of_a_run_exists() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_links_and_make_targets_lead_somewhere(name: str) -> None:
-    """Files that a page links to are there, and `make` knows the targets that it names."""
-    text = page(name)
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
-    targets = set(re.findall(r"`make ([a-z][a-z-]*)", text))
-    known = set(re.findall(r"^([a-z][a-z-]*(?: [a-z][a-z-]*)*):", page("Makefile"), re.MULTILINE))
-    known = {target for line in known for target in line.split()}
+def test_links_lead_somewhere(name: str) -> None:
+    """Files that a page links to are there, and so are the headings in them."""
+    assert dead_links(name) == []
 
-    assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
-    assert targets - known == set()
+
+def test_a_link_that_leads_nowhere_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a file that is not there, or to a heading; code is not looked at."""
+    text = (
+        "# One `two`\n\n## Same\n\n## Same\n\n[a](#one-two) [b](#same-1) [c](#same-2) [d](nowhere.md) [e](https://example.org)\n`[f](no)`\n"
+    )
+    monkeypatch.setattr(pages, "text_of", lambda _name: text + "```python\n[g](no)\n```\n")
+
+    assert dead_links("README.md") == ["#same-2", "nowhere.md"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_make_targets_exist(name: str) -> None:
+    """`make` knows the targets that a page names."""
+    targets = set(re.findall(r"`make ([a-z][a-z-]*)", page(name)))
+    known = set(re.findall(r"^([a-z][a-z-]*(?: [a-z][a-z-]*)*):", page("Makefile"), re.MULTILINE))
+
+    assert targets - {target for line in known for target in line.split()} == set()
 
 
 def test_the_map_names_modules_that_exist() -> None:

@@ -48,7 +48,7 @@ def entry(name: Name) -> Iterator[str]:
         return
     signature = name.signature
     if signature is not None:
-        yield f"```python\n{call(name.full, signature)}\n```\n\n"
+        yield f"```py\n{call(name.full, signature)}\n```\n\n"
     doc = name.doc
     yield f"{doc.summary}\n\n" + (f"{doc.text}\n\n" if doc.text else "")
     yield from _arguments(doc, signature)
