@@ -19,7 +19,7 @@ def main(page: str) -> int:
     shell = InteractiveShell.instance(config=config)
     for number, block in enumerate(blocks(page), start=1):
         if block.language in {"python", "ipython"} and not block.not_run:
-            result = shell.run_cell(block.text)  # type: ignore[no-untyped-call]  # IPython's
+            result = shell.run_cell(block.text)  # IPython's
             if not result.success:
                 print(f"{page}: block {number} fails: {result.error_in_exec or result.error_before_exec!r}\n{block.text}", file=sys.stderr)  # noqa: T201 - to a person
                 return 1
