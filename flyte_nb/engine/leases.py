@@ -25,6 +25,9 @@ logger = logging.getLogger("flyte_nb")
 #: Higher than what others ask for: of a thread that has become free we get the next turn. In return, after a turn in which
 #: others had to wait, we wait as long before we ask again (see `workforce`).
 PRIORITY = 1
+#: More than that: a "stay" leaves its thread as soon as it has it. One that came after a slot would wait for the thread of that slot,
+#: and the slot would give way to it for a turn, as to others.
+STAY_PRIORITY = 2
 #: Pause before a slot is asked for again that was not granted, because the scheduler is away, say.
 RETRY_SECONDS = 0.5
 
@@ -61,7 +64,8 @@ class Leases:
         self._stays: set[str] = set()
 
     def want(self, agent: str, count: int) -> None:
-        """Ask for so many slots more of a worker."""
+        """Ask for so many slots more of a worker, which is to stay."""
+        self.stay(agent)
         for _each in range(count):
             self._ask(agent, "slot")
 
@@ -95,7 +99,7 @@ class Leases:
                 key=f"flyte_nb_{kind}-{self._plugin}-{next(self._numbers)}",
                 workers=[agent.rpartition("#")[0]],
                 allow_other_workers=False,
-                priority=PRIORITY,
+                priority=STAY_PRIORITY if kind == "stay" else PRIORITY,
                 pure=False,
                 retries=0,
             )
