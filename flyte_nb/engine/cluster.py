@@ -24,6 +24,7 @@ from distributed.security import Security
 
 from flyte_nb.engine import nursery
 from flyte_nb.engine.container import available_cpus, available_memory
+from flyte_nb.engine.hush import own_level
 
 if TYPE_CHECKING:
     from distributed import SpecCluster
@@ -117,7 +118,15 @@ class _Forking:
 _forking = _Forking()
 
 
-class ForkingNanny(Nanny):
+class QuietNanny(Nanny):
+    """A nanny that leaves the level of the log in this process as it is."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Dask's own
+        with own_level():
+            super().__init__(*arguments, **options)
+
+
+class ForkingNanny(QuietNanny):
     """A nanny whose worker's process is forked from a server, with the environment of the moment."""
 
     async def instantiate(self) -> Status:
@@ -171,19 +180,19 @@ def start_embedded(size: ClusterSize, security: Security, *, folder: str, asynch
     _spare_main()
     with dask.config.set(WORKER_CONFIG):
         config = {"distributed": copy.deepcopy(dask.config.get("distributed"))}  # a nanny takes whole sections
-    with dask.config.set(CONFIG):
+    with dask.config.set(CONFIG), own_level() as silence:
         return LocalCluster(
             n_workers=workers_of(size),
             threads_per_worker=size.threads_per_worker,
             memory_limit=memory_limit_of(size, most_workers(size)),
             processes=True,
-            worker_class=ForkingNanny if nursery.available() else Nanny,
+            worker_class=ForkingNanny if nursery.available() else QuietNanny,
             host="127.0.0.1",
             protocol="tls://",
             security=security,
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address=None,
-            silence_logs=50,
+            silence_logs=silence,
             config=config,
             local_directory=folder or None,
             asynchronous=asynchronous,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: The logger whose handler is that of all of Dask's libraries.
 _DASK = "distributed"
@@ -32,6 +34,25 @@ def hush_thread() -> None:
     for handler in logging.getLogger(_DASK).handlers:
         if not any(isinstance(each, _FromOthers) and each.thread == name for each in handler.filters):
             handler.addFilter(_FromOthers(name))
+
+
+@contextmanager
+def own_level() -> Iterator[int]:
+    """While the embedded cluster, or a nanny of it, is made: yields the level of its silence.
+
+    Both change the level of the log that all clusters of a process share, and give back at their end what they found. A
+    cluster that the user makes while the embedded one lives, and that outlives it, would become loud. So ours find their
+    level set, and have nothing to give back.
+    """
+    handlers = logging.getLogger(_DASK).handlers
+    before = [(handler, handler.level) for handler in handlers]
+    try:
+        for handler in handlers:
+            handler.setLevel(logging.CRITICAL)
+        yield logging.CRITICAL
+    finally:
+        for handler, level in before:
+            handler.setLevel(level)
 
 
 def hush_process() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import threading
 from collections.abc import Iterator
 
 import pytest
+from distributed.utils import silence_logging_cmgr
 
 from flyte_nb.engine import hush
 
@@ -50,3 +52,16 @@ def test_a_worker_process_is_silent(told: io.StringIO) -> None:
     logging.getLogger("distributed.batched").info("Batched Comm Closed")
 
     assert told.getvalue() == ""
+
+
+def test_a_cluster_of_the_users_stays_as_quiet_as_it_is_when_the_embedded_one_ends(told: io.StringIO) -> None:
+    """Dask gives back the level that it found, also when somebody else has set another one since."""
+    silence = contextlib.ExitStack()
+    with hush.own_level() as level:
+        silence.enter_context(silence_logging_cmgr(level))
+    with silence_logging_cmgr(logging.WARNING):  # the user's, which outlives ours
+        silence.close()
+        logging.getLogger("distributed.scheduler").info("Closing scheduler")
+        logging.getLogger("distributed.scheduler").warning("Lost a worker")
+
+    assert told.getvalue() == "Lost a worker\n"
