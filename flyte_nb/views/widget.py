@@ -6,6 +6,7 @@ The state is traits, so a page that is reloaded, or a second tab, shows the pres
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
@@ -18,6 +19,13 @@ from flyte_nb.views.protocol import Answer, Causes, First, Fixed, Head
 from flyte_nb.views.protocol_tabs import TabAnswer
 
 _STATIC = files("flyte_nb.views") / "static"
+#: What only readers and checkers of the script need: types and comments, and the room in front of lines.
+_FOR_READERS = re.compile(r"/\*\*.*?\*/[ ]?|^[ \t]*//[^\n]*$|^[ \t]+", re.DOTALL | re.MULTILINE)
+
+
+def lean(script: str) -> str:
+    """A script without what only its readers need: each live view in a notebook's page holds a copy."""
+    return re.sub(r"\n{2,}", "\n", _FOR_READERS.sub("", script))
 
 
 class RunWidget(anywidget.AnyWidget):
@@ -28,7 +36,7 @@ class RunWidget(anywidget.AnyWidget):
         receive: takes messages from the browser, on whichever thread they come.
     """
 
-    _esm = (_STATIC / "run.js").read_text(encoding="utf8")
+    _esm = lean((_STATIC / "run.js").read_text(encoding="utf8"))
     _css = (_STATIC / "run.css").read_text(encoding="utf8")
 
     fixed = traitlets.Dict().tag(sync=True)

@@ -36,7 +36,7 @@ LISTEN = """() => {
   const heard = new MutationObserver(() => spoken.push(status.textContent));
   heard.observe(status, { childList: true, characterData: true, subtree: true });
 }"""
-#: The span of time that the newest question about the timeline is for, and whether it is near enough for single actions (all turns of the wheel).
+#: The span of time that the newest question about the timeline is for, and whether the wheel has made all its turns.
 SPAN = "() => { const last = kernel.requests.findLast((one) => one.kind === 'timeline'); return [last.start, last.end]; }"
 NEAR = f"() => {{ const [start, end] = ({SPAN})(); return end > start && end - start < 60; }}"
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, Locator, Route
 
+from flyte_nb.views.widget import lean
 from tests.browser.labkit import SCREENSHOTS, Tab
 
 STATIC = Path(__file__).parents[2] / "flyte_nb" / "views" / "static"
@@ -78,7 +79,7 @@ class ViewPage:
 def _answer(route: Route) -> None:
     name = route.request.url.removeprefix(ADDRESS)
     if name == "run.js":
-        route.fulfill(body=(STATIC / name).read_text(), content_type="text/javascript")
+        route.fulfill(body=lean((STATIC / name).read_text()), content_type="text/javascript")  # as users get it
     elif name == "fake_kernel.js":
         route.fulfill(body=KERNEL.read_text(), content_type="text/javascript")
     else:
