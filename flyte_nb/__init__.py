@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flyte_nb import durable, errors, io, models, remote, report
+from flyte_nb import durable, errors, io, models, plots, remote, report
 from flyte_nb.authoring.checkpoints import Checkpoint, latest_checkpoint
 from flyte_nb.authoring.conditions import ConditionWebhook, NewCondition
 from flyte_nb.authoring.context import ctx, custom_context, get_custom_context, group
@@ -57,6 +57,7 @@ from flyte_nb.initialize import (
 )
 from flyte_nb.running import rerun, run, runs, with_runcontext
 from flyte_nb.sweeps import MapFrame, grid
+from flyte_nb.views.scores import best
 
 __version__ = "0.1.0.dev0"
 
@@ -117,6 +118,7 @@ __all__ = [
     "TriggerTime",
     "TriggeredArtifact",
     "TriggeredPartition",
+    "best",
     "build",
     "build_images",
     "ctx",
@@ -142,6 +144,7 @@ __all__ = [
     "map_frame",
     "models",
     "new_condition",
+    "plots",
     "remote",
     "report",
     "rerun",

@@ -39,6 +39,7 @@ from flyte_nb.remote.filters import wanted_runs
 from flyte_nb.remote.front import FrontEnd
 from flyte_nb.remote.home import set_home
 from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into, texts
+from flyte_nb.remote.updates import deliver_here, deliver_last
 from flyte_nb.settings import CLUSTER_SETTINGS, STORE_SETTINGS, Settings, bytes_of, from_environment
 from flyte_nb.store.folders import RunFolders
 from flyte_nb.store.following import Follower
@@ -366,9 +367,9 @@ class Workspace:
             return self.runner.ended_event(run).wait(timeout)
         return self.shelf.wait_elsewhere(run, timeout)
 
-    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, run: str, callback: Callable[[], None], every: float) -> Callable[[], None]:
         """Call back when a run has changed."""
-        unwatch = self._feed.watch(run, callback)
+        unwatch = self._feed.watch(run, callback, every)
         if self.shelf.is_elsewhere(run):
             self._follower.follow(run)
         return unwatch
@@ -411,11 +412,10 @@ class Workspace:
     @contextmanager
     def waiting(self, run: Run) -> Iterator[Callable[[], object]]:
         """Around a wait for a run; the yielded function is called now and then."""
-        if isinstance(self.front, Terminal):
-            with self.front.waiting(run) as update:
-                yield update
-        else:
-            yield lambda: None
+        front = self.front
+        with front.waiting(run) if isinstance(front, Terminal) else contextlib.nullcontext(lambda: None) as update:
+            yield lambda: deliver_here(update)
+            deliver_here()
 
     def frame(self, run: Run, kind: str) -> Any:
         """A run's "actions" or "results"."""
@@ -445,6 +445,7 @@ class Workspace:
         if self.settings.block and not in_ipython_kernel():
             with contextlib.suppress(KeyboardInterrupt):
                 self.wait_for_runs()
+        deliver_last()
         self.close()
 
     def close(self) -> None:

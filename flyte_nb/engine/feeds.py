@@ -34,18 +34,21 @@ class ChangeFeed:
     """Tells watchers that a run has changed, at a bounded rate, on the engine's thread."""
 
     def __init__(self) -> None:
-        self._watchers: dict[str, list[Callable[[], None]]] = {}
-        self._due: set[str] = set()
+        self._watchers: dict[str, list[tuple[Callable[[], None], float]]] = {}
+        self._due: set[tuple[str, float]] = set()
         self._lock = threading.Lock()
 
-    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Add a watcher; returns how to take it away."""
+    def watch(self, run: str, callback: Callable[[], None], every: float = WATCH_SECONDS) -> Callable[[], None]:
+        """Add a watcher, told at most once in so many seconds; returns how to take it away."""
+        watcher = (callback, every)
         with self._lock:
-            self._watchers.setdefault(run, []).append(callback)
+            self._watchers.setdefault(run, []).append(watcher)
 
         def unwatch() -> None:
             with self._lock, contextlib.suppress(KeyError, ValueError):
-                self._watchers[run].remove(callback)
+                self._watchers[run].remove(watcher)
+                if not self._watchers[run]:
+                    del self._watchers[run]
 
         return unwatch
 
@@ -54,9 +57,12 @@ class ChangeFeed:
         if not self._watchers:
             return
         for run in {event.run for event in events}:
-            if run in self._watchers and run not in self._due:
-                self._due.add(run)
-                asyncio.get_running_loop().call_later(WATCH_SECONDS, self.tell, run)
+            with self._lock:
+                paces = {every for _, every in self._watchers.get(run, ())}
+            for every in paces:
+                if (run, every) not in self._due:
+                    self._due.add((run, every))
+                    asyncio.get_running_loop().call_later(every, self.tell, run, every)
 
     def ended(self, state: RunState) -> None:
         """See `Sink`."""
@@ -68,11 +74,12 @@ class ChangeFeed:
         """Whether somebody watches a run."""
         return bool(self._watchers.get(run))
 
-    def tell(self, run: str) -> None:
-        """Call the watchers of a run now."""
-        self._due.discard(run)
+    def tell(self, run: str, every: float | None = None) -> None:
+        """Call the watchers of a run now: those of a pace, or all."""
+        if every is not None:
+            self._due.discard((run, every))
         with self._lock:
-            watchers = list(self._watchers.get(run, ()))
+            watchers = [callback for callback, pace in self._watchers.get(run, ()) if every in {None, pace}]
         for watcher in watchers:
             watcher()
 

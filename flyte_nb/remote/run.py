@@ -24,6 +24,7 @@ from flyte_nb.core.summary import Summary, summarise
 from flyte_nb.remote.action import Action
 from flyte_nb.remote.details import last_lines
 from flyte_nb.remote.filters import TimeFilter, phases, selected
+from flyte_nb.remote.following import FollowedRun
 from flyte_nb.remote.home import Home, run_named, the_home
 from flyte_nb.remote.outputs import ActionInputs, ActionOutputs
 from flyte_nb.syncify import class_with_aio, each_with_aio, with_aio
@@ -48,7 +49,7 @@ class RootAction(Action):
         return found
 
 
-class Run:
+class Run(FollowedRun):
     """The handle of a run: returned at once by `flyte.run`, live while the run goes on, and still good afterwards.
 
     Displayed in a notebook it is the live view.
@@ -91,12 +92,12 @@ class Run:
         workers, slots, in_use = self.home.load()
         return self.read(lambda state: summarise(state, time.time(), workers=workers, slots=slots, slots_in_use=in_use, brief=brief))
 
-    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have `callback` called after changes, at most five times a second, and once more at the end.
+    def on_change(self, callback: Callable[[], None], *, every: float = 0.2) -> Callable[[], None]:
+        """Have `callback` called after changes, at most once in `every` seconds, and once more at the end.
 
-        It is called on the engine's thread: be quick. Returns a function that ends it.
+        It is called on the engine's thread: be quick (`on_update` calls in yours). Returns a function that ends it.
         """
-        return self.home.watch(self.name, callback)
+        return self.home.watch(self.name, callback, every)
 
     @with_aio
     def wait(

@@ -202,12 +202,13 @@ def _errors(run: ReadRun, phases: Numbers, rows: Numbers) -> dict[int, str]:
     for lo in range(0, len(bad), _REASONS_AT_A_TIME):
         positions = bad[lo : lo + _REASONS_AT_A_TIME].tolist()
         part = rows[positions].tolist()
-        reasons = run.read(lambda state, part=part: [_reason(state, row) for row in part])  # type: ignore[misc]  # part is bound
+        reasons = run.read(lambda state, part=part: [reason_of(state, row) for row in part])  # type: ignore[misc]  # part is bound
         errors.update((position, clean(reason)) for position, reason in zip(positions, reasons, strict=True) if reason)
     return errors
 
 
-def _reason(state: RunState, row: int) -> str:
+def reason_of(state: RunState, row: int) -> str:
+    """Why an action did not succeed, in a line; empty if it did, or has not ended."""
     failure = state.failures.get(row)
     return failure.headline() if failure is not None else state.abort_reason(row)
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from flyte_nb.views.livequery import Change, LiveQuery
 from flyte_nb.views.livetable import BUILD, Kind, LiveTable, in_kernel
+from flyte_nb.views.plots import SweepPlots
 from flyte_nb.views.shown import ShownRun
 
 
@@ -42,6 +43,11 @@ class LiveFrame(pd.DataFrame):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return pd.DataFrame, (self._plain(),)
+
+    @property
+    def plot(self) -> SweepPlots:
+        """All that `DataFrame.plot` has, and `heatmap`, `parallel` and `best_so_far`."""
+        return SweepPlots(self)
 
     def _plain(self) -> pd.DataFrame:
         return pd.DataFrame(self)

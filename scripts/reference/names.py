@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, get_origin
 
 import flyte_nb
-from flyte_nb import durable, errors, io, models, remote, report
+from flyte_nb import durable, errors, io, models, plots, remote, report
 from scripts.reference.docstrings import Doc, comment_above, parse
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -68,7 +68,10 @@ AREAS = (
         members=("run", "with_runcontext", "map", "rerun", "runs", "init", "ActionPhase", "version", "logger", "system_logger"),
     ),
     Area(
-        "sweeps.md", "Sweeps and tables", "Tables in, tables out; more is told in [sweeps.md](../sweeps.md).", members=("map_frame", "grid")
+        "sweeps.md",
+        "Sweeps and tables",
+        "Tables in, tables out; more is told in [sweeps.md](../sweeps.md).",
+        members=("map_frame", "grid", "best"),
     ),
     Area(
         "kept-for-flyte.md",
@@ -89,6 +92,7 @@ AREAS = (
         remote,
     ),
     Area("io.md", "flyte.io", "Files, folders and tables that travel by reference.", io),
+    Area("plots.md", "flyte.plots", "Pictures of a sweep, of any table; `run.results.plot` has them as methods.", plots),
     Area("report.md", "flyte.report", "HTML that a task with `report=True` shows beside its action.", report),
     Area("durable.md", "flyte.durable", "Time that is the same in each attempt of an action.", durable),
     Area("errors.md", "flyte.errors", "What is caught. The tree, and what to do next, is in [errors.md](../errors.md).", errors),

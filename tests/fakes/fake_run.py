@@ -81,6 +81,8 @@ class FakeRun:
         """One of its actions."""
         return FakeAction(self, which)
 
+    action_at = action
+
     def summary(self, *, brief: bool = False) -> Summary:
         """The run at `now`."""
         return summarise(self.state, self.now, workers=2, slots=2, slots_in_use=1, brief=brief)
@@ -89,8 +91,8 @@ class FakeRun:
         """Call a function with the state."""
         return reader(self.state)
 
-    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Keep a callback until it is taken back."""
+    def on_change(self, callback: Callable[[], None], *, every: float = 0.2) -> Callable[[], None]:
+        """Keep a callback until it is taken back; the test decides when it is called."""
         self.callbacks.append(callback)
         return lambda: self.callbacks.remove(callback)
 
