@@ -55,6 +55,7 @@ from flyte_nb.initialize import (
     init_passthrough,
     is_control_plane_available,
 )
+from flyte_nb.moving import export
 from flyte_nb.running import rerun, run, runs, with_runcontext
 from flyte_nb.sweeps import MapFrame, grid
 from flyte_nb.views.scores import best
@@ -128,6 +129,7 @@ __all__ = [
     "deploy",
     "durable",
     "errors",
+    "export",
     "get_custom_context",
     "grid",
     "group",

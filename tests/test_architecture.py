@@ -80,6 +80,7 @@ PUBLIC_NAMES: set[str] = {
     "deploy",
     "durable",
     "errors",
+    "export",
     "get_custom_context",
     "grid",
     "group",

@@ -1,8 +1,8 @@
 """Decides nothing: the magics parse, call the workspace, and display.
 
-`%%flyte_task` and `%%flyte_run` stand at the top of a cell; `%flyte_cache`, `%flyte_cluster`, `%flyte_config`, `%flyte_runs`,
-`%flyte_top` and `%flyte_view` are lines. A mistake in a line is a `UsageError` with a remedy; an error of the user's code is raised as
-it is, so that the cell fails as any other cell would.
+`%%flyte_task` and `%%flyte_run` stand at the top of a cell; `%flyte_cache`, `%flyte_cluster`, `%flyte_config`, `%flyte_export`,
+`%flyte_runs`, `%flyte_top` and `%flyte_view` are lines. A mistake in a line is a `UsageError` with a remedy; an error of the user's code
+is raised as it is, so that the cell fails as any other cell would.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from flyte_nb.core.index import RunEntry
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.resources import Resources
 from flyte_nb.notebook import cells
+from flyte_nb.notebook.export import Exported, export
 from flyte_nb.notebook.kernel import apply_nest, flag, nest_is_on, yes_or_no
 from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, seconds, variable_name
 from flyte_nb.settings import read_setting
@@ -155,12 +156,16 @@ class FlyteMagics(Magics):
         def environments(user_ns: Mapping[str, Any]) -> list[str]:
             return [value.name for value in user_ns.values() if isinstance(value, TaskEnvironment)]
 
+        def tasks(user_ns: Mapping[str, Any]) -> list[str]:
+            return [name for name, value in user_ns.items() if isinstance(value, Task)]
+
         return {
             "%%flyte_task": (self.flyte_task, {"--env": environments, "--cache": lambda _: CACHE_MODES}),
             "%%flyte_run": (self.flyte_run, {}),
             "%flyte_cluster": (self.flyte_cluster, {"": lambda _: CLUSTER_VERBS}),
             "%flyte_cache": (self.flyte_cache, {"": lambda _: CACHE_VERBS, "clear": lambda _: self._cached_tasks()}),
             "%flyte_config": (self.flyte_config, {"": lambda _: self._setting_names(), "nest": lambda _: ("on",)}),
+            "%flyte_export": (self.flyte_export, {"--tasks": tasks, "--driver": tasks}),
             "%flyte_runs": (self.flyte_runs, {"--phase": lambda _: [phase.value for phase in ActionPhase]}),
             "%flyte_top": (self.flyte_top, {}),
             "%flyte_view": (self.flyte_view, {"": lambda _: self._run_names()}),
@@ -248,6 +253,21 @@ class FlyteMagics(Magics):
         return next(iter(run.outputs()), None)
 
     # ------------------------------------------------------------------ lines
+    @magic_arguments()
+    @argument("file", help="The module, such as pipeline.py.")
+    @argument("--tasks", metavar="NAMES", help="Tasks, with commas between them. Default: all.")
+    @argument("--driver", metavar="NAME", help="What the module starts: a task, or the --out name of a %%%%flyte_run cell.")
+    @argument("--strict", action="store_true", help="Write nothing if the real SDK cannot run it.")
+    @argument("--force", action="store_true", help="Write over a file that was not exported, or was edited since.")
+    @line_magic
+    def flyte_export(self, line: str) -> Exported:
+        """Write the tasks of this notebook as a plain module with `import flyte`, and list what the real SDK cannot run of it."""
+        __tracebackhide__ = True
+        asked = read(self.flyte_export, line, "%flyte_export")
+        chosen = {name: getattr(asked, name) for name in ("tasks", "driver", "strict", "force")}
+        exported: Exported = _checked(lambda: export(asked.file, read=read_line, **chosen))
+        return exported
+
     @magic_arguments()
     @argument("verb", nargs="?", choices=CLUSTER_VERBS, default="show", help="show (default), scale N, adapt MIN MAX, restart, or close.")
     @argument("workers", nargs="*", type=int, help="For scale: the number of workers. For adapt: the least and the most.")
@@ -374,6 +394,15 @@ class FlyteMagics(Magics):
             hint = nearest(word, self._run_names())
             raise UsageError(f"%flyte_view: there is no run {word!r}. {hint} `%flyte_runs` lists them.".replace("  ", " "))
         display(run)  # type: ignore[no-untyped-call]  # IPython's
+
+
+def read_line(name: str, line: str) -> Any:
+    """What the line of a cell magic says, given the magic's name without its percent signs.
+
+    Raises:
+        UsageError: it has a mistake.
+    """
+    return read(getattr(FlyteMagics, name), line, f"%%{name}")
 
 
 def _checked(make: Callable[[], Any]) -> Any:

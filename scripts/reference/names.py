@@ -73,6 +73,7 @@ AREAS = (
         "Tables in, tables out; more is told in [sweeps.md](../sweeps.md).",
         members=("map_frame", "grid", "best"),
     ),
+    Area("moving.md", "Moving to Flyte", "More is told in [moving-to-flyte.md](../moving-to-flyte.md).", members=("export",)),
     Area(
         "kept-for-flyte.md",
         "Kept for Flyte",

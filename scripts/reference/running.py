@@ -46,7 +46,7 @@ def _cells_that_fail() -> list[str]:
     found = []
     with contextlib.redirect_stdout(io.StringIO()) as said:
         for title, text in {"": "import asyncio\n%load_ext flyte_nb", **examples_in(magics.FILE)}.items():
-            result = shell.run_cell(text)  # type: ignore[no-untyped-call]  # IPython's
+            result = shell.run_cell(text, store_history=True)  # type: ignore[no-untyped-call]  # IPython's
             found += [] if result.success else [f"{title}: {result.error_in_exec or result.error_before_exec}\n{said.getvalue()}"]
     return found
 
