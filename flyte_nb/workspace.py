@@ -28,6 +28,7 @@ from flyte_nb.core.events import NO_SETTINGS, Inputs, RunSettings
 from flyte_nb.core.index import ALL_RUNS, RunEntry, RunFilter
 from flyte_nb.core.payloads import Item
 from flyte_nb.core.state import RunState
+from flyte_nb.core.summary import Starting
 from flyte_nb.ending import at_exit, in_ipython_kernel
 from flyte_nb.engine import nursery
 from flyte_nb.engine.backend import ClusterFacts
@@ -171,6 +172,11 @@ class Workspace:
     def load(self) -> tuple[int, int, int]:
         """(workers, slots, slots in use)."""
         return self._runner.load() if self._runner is not None else (0, 0, 0)
+
+    def starting(self) -> Starting | None:
+        """How far the start of the cluster is; None if it is there, or nobody wants one."""
+        facts = self.cluster_facts() if self.load()[0] == 0 else None
+        return facts.starting if facts is not None else None
 
     # ------------------------------------------------------------------ runs
     def run_task(  # noqa: PLR0913 - what a run may be told

@@ -54,6 +54,15 @@ class FailureLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Starting:
+    """A cluster that is being started: whether its scheduler is there, and how many of its workers; `expected` is 0 if nobody knows."""
+
+    scheduler: bool
+    workers: int
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A run at one moment. Counts leave the root action out: it is the run."""
 
@@ -77,9 +86,19 @@ class Summary:
     slots: int
     slots_in_use: int
     message: str
+    starting: Starting | None = None
 
 
-def summarise(state: RunState, now: float, *, workers: int = 0, slots: int = 0, slots_in_use: int = 0, brief: bool = False) -> Summary:
+def summarise(
+    state: RunState,
+    now: float,
+    *,
+    workers: int = 0,
+    slots: int = 0,
+    slots_in_use: int = 0,
+    starting: Starting | None = None,
+    brief: bool = False,
+) -> Summary:
     """Read a run's state.
 
     Args:
@@ -88,6 +107,7 @@ def summarise(state: RunState, now: float, *, workers: int = 0, slots: int = 0, 
         workers: workers of the cluster.
         slots: what they can run at once.
         slots_in_use: of these, busy ones.
+        starting: how far the cluster is that is being started; None if it is there.
         brief: leave out groups and failures: then it costs the same whatever the run holds.
     """
     counts = state.phase_counts()
@@ -118,6 +138,7 @@ def summarise(state: RunState, now: float, *, workers: int = 0, slots: int = 0, 
         slots=slots,
         slots_in_use=slots_in_use,
         message=_message(state),
+        starting=None if over else starting,
     )
 
 

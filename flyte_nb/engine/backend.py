@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from flyte_nb.core.summary import Starting
 from flyte_nb.engine.commands import Command
 from flyte_nb.engine.stimuli import AgentJoined, AgentLost, Stimulus
 
@@ -53,6 +54,7 @@ class ClusterFacts:
     limits: str = ""
     adaptive: str = ""
     members: tuple[WorkerFacts, ...] = ()
+    starting: Starting | None = None
 
     def sentence(self) -> str:
         """What it is, in one line."""

@@ -25,6 +25,7 @@ from distributed.comm.core import CommClosedError
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
+from flyte_nb.core.summary import Starting
 from flyte_nb.engine import existing, nursery
 from flyte_nb.engine.backend import ClusterFacts, Listener, WorkerFacts
 from flyte_nb.engine.cluster import ClusterSize, most_workers
@@ -337,8 +338,15 @@ class DaskBackend:
             slots=sum(hello.slots for hello in self._hellos.values()),
             memory_bytes=sum(hello.memory_limit for hello in self._hellos.values()),
             limits="; ".join((*self._remarks, *limits)),
+            starting=self._starting(),
             members=tuple(_facts_of(hello) for hello in sorted(self._hellos.values(), key=lambda each: (len(each.name), each.name))),
         )
+
+    def _starting(self) -> Starting | None:
+        if self._watching is not None:  # it has been started
+            return None
+        known = self._client is not None
+        return self._embedded.starting() if self._embedded is not None else Starting(scheduler=known, workers=0, expected=0)
 
 
 def _facts_of(hello: Hello) -> WorkerFacts:

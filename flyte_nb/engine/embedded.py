@@ -19,8 +19,9 @@ from distributed import Client, Nanny, SpecCluster
 from distributed.core import Status
 from distributed.security import Security
 
+from flyte_nb.core.summary import Starting
 from flyte_nb.engine import nursery
-from flyte_nb.engine.cluster import CONFIG, ClusterSize, memory_limit_of, most_workers, start_embedded
+from flyte_nb.engine.cluster import CONFIG, ClusterSize, memory_limit_of, most_workers, start_embedded, workers_of
 
 logger = logging.getLogger("flyte_nb")
 #: How often nannies are looked at, and how many looks in a row must find no process.
@@ -41,6 +42,7 @@ class EmbeddedCluster:
     def __init__(self, size: ClusterSize, folder: str, security: Security) -> None:
         self._size, self._folder, self._security = size, folder, security
         self._cluster: SpecCluster | None = None
+        self._begun: SpecCluster | None = None
         self._tending: asyncio.Task[None] | None = None
         self._processes: dict[int, Any] = {}
         self._idle_looks: dict[Any, int] = {}
@@ -49,10 +51,20 @@ class EmbeddedCluster:
         """Start it; returns a client of it."""
         nursery.enter(self)
         with dask.config.set({**CONFIG, "temporary-directory": self._folder or None}):  # of the scheduler
-            self._cluster = await start_embedded(self._size, self._security, folder=self._folder, asynchronous=True)
+            self._begun = start_embedded(self._size, self._security, folder=self._folder, asynchronous=True)
+            self._cluster = await self._begun
             client: Client = await Client(self._cluster, asynchronous=True, set_as_default=False)
         self._tending = asyncio.get_running_loop().create_task(self._tend())
         return client
+
+    def starting(self) -> Starting:
+        """How far its start is; from any thread."""
+        scheduler = getattr(self._begun, "scheduler", None)
+        return Starting(
+            scheduler=getattr(scheduler, "status", None) is Status.running,
+            workers=len(getattr(scheduler, "workers", ())),
+            expected=workers_of(self._size),
+        )
 
     @property
     def scheduler(self) -> Any:  # noqa: ANN401 - a Scheduler, which Dask does not tell mypy

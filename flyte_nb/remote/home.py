@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from flyte_nb import errors
 from flyte_nb.core.index import RunEntry, RunFilter
 from flyte_nb.core.payloads import Item
+from flyte_nb.core.summary import Starting
 
 T = TypeVar("T")
 
@@ -41,6 +42,12 @@ class Home(Protocol):
 
     def watch(self, run: str, callback: Callable[[], None], every: float) -> Callable[[], None]:
         """Call back when a run has changed, at most once in so many seconds; returns how to end that."""
+    def starting(self) -> Starting | None:
+        """How far the start of the cluster is; None if it is there, or nobody wants one."""
+        ...
+
+    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back when a run has changed; returns how to end that."""
         ...
 
     def display(self, run: Any) -> dict[str, Any] | None:  # noqa: ANN401 - a Run

@@ -90,7 +90,9 @@ class Run(FollowedRun):
     def summary(self, *, brief: bool = False) -> Summary:
         """The run at this moment; `brief`: without groups and failures."""
         workers, slots, in_use = self.home.load()
-        return self.read(lambda state: summarise(state, time.time(), workers=workers, slots=slots, slots_in_use=in_use, brief=brief))
+        load = {"workers": workers, "slots": slots, "slots_in_use": in_use}
+        starting = self.home.starting() if not workers and not self.done() else None
+        return self.read(lambda state: summarise(state, time.time(), **load, starting=starting, brief=brief))
 
     def on_change(self, callback: Callable[[], None], *, every: float = 0.2) -> Callable[[], None]:
         """Have `callback` called after changes, at most once in `every` seconds, and once more at the end.

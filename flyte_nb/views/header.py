@@ -14,11 +14,13 @@ import time
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import Summary
-from flyte_nb.views.protocol import PROTOCOL, Cause, Causes, Counts, Fixed, Head, Look
-from flyte_nb.views.wording import one_line, phase_word, plural, rate, time_left
+from flyte_nb.views.protocol import PROTOCOL, Cause, Causes, Counts, Fixed, Head, Look, Step
+from flyte_nb.views.wording import count, one_line, phase_word, plural, rate, time_left
 
 #: Causes that are sent; the rest is counted.
 MAX_CAUSES = 20
+#: Seconds after which a run that nothing happens in waits for others: until then, its first actions may just not be reported yet.
+_BEHIND_SECONDS = 2.0
 _MESSAGE, _CAUSE, _NAME = 400, 200, 120
 _HAS_OUTPUT: tuple[Look, ...] = ("succeeded", "cached", "recovered")
 
@@ -49,7 +51,7 @@ def head_of(
         "version": version,
         "now": round(time.time() if now is None else now, 2),
         "phase": summary.phase.value,
-        "words": outcome(summary),
+        "words": _words(summary),
         "mixed": mixed,
         "over": over,
         "counts": counts,
@@ -66,10 +68,45 @@ def head_of(
         "busy": summary.slots_in_use,
         "message": one_line(summary.message, _MESSAGE),
         "note": "" if over else _note(summary),
+        "steps": steps_of(summary),
         "can_abort": not over and not aborting,
         "aborting": aborting and not over,
         "can_rerun": can_rerun and over and incomplete,
     }
+
+
+def _words(summary: Summary) -> str:
+    if summary.starting is not None:
+        return "Starting the cluster"
+    return "Queued behind another run" if _is_behind(summary) else outcome(summary)
+
+
+def _is_behind(summary: Summary) -> bool:
+    """Whether all slots do something else: nothing of this run ends or runs, although there are actions that could."""
+    waits = summary.counts.get(ActionPhase.QUEUED, 0) > 0 and not summary.counts.get(ActionPhase.RUNNING)
+    full = 0 < summary.slots <= summary.slots_in_use
+    return waits and full and summary.rate is None and summary.elapsed_seconds > _BEHIND_SECONDS
+
+
+def steps_of(summary: Summary) -> list[Step]:
+    """What has to happen before the first action can run, and how far that is; empty once the cluster is there."""
+    starting = summary.starting
+    if starting is None:
+        return []
+    there, expected = starting.workers, starting.expected
+    ready = f"{count(there)} of {count(expected)} ready" if expected else f"{count(there)} ready"
+    working: Look = "succeeded" if 0 < expected <= there else "running" if starting.scheduler else "queued"
+    queued = summary.total - summary.ended
+    first = f"starts on the first free slot; {count(queued)} {'is' if queued == 1 else 'are'} queued" if queued else "none called yet"
+    return [
+        {
+            "look": "succeeded" if starting.scheduler else "running",
+            "title": "Scheduler",
+            "text": "ready" if starting.scheduler else "starting",
+        },
+        {"look": working, "title": "Workers", "text": ready},
+        {"look": "queued", "title": "First action", "text": first},
+    ]
 
 
 def outcome(summary: Summary) -> str:
@@ -85,7 +122,8 @@ def shown_counts(summary: Summary, reused: int = 0) -> Counts:
     counts: Counts = {phase.value: number for phase, number in summary.counts.items()}
     reused = min(reused, counts.get("succeeded", 0))
     queued = counts.get("queued", 0)
-    running = 0 if summary.phase.is_terminal or counts.get("running") else min(summary.slots_in_use, queued)
+    hidden = not summary.phase.is_terminal and not counts.get("running") and not _is_behind(summary)
+    running = min(summary.slots_in_use, queued) if hidden else 0
     changed: Counts = {"succeeded": counts.get("succeeded", 0) - reused, "cached": reused, "queued": queued - running}
     counts |= changed
     counts["running"] = counts.get("running", 0) + running
@@ -104,7 +142,9 @@ def _note(summary: Summary) -> str:
     waiting = summary.counts.get(ActionPhase.WAITING_FOR_RESOURCES, 0)
     if waiting:
         return f"{plural(waiting, 'action')} waiting for resources: no worker that could take them is free, or there is none."
-    if summary.total and not summary.ended and not summary.workers:
+    if _is_behind(summary):
+        return f"Other runs use {'the only slot' if summary.slots == 1 else f'all {summary.slots:,} slots'}."
+    if summary.total and not summary.ended and not summary.workers and summary.starting is None:
         return "Waiting for the first worker of the cluster."
     return ""
 

@@ -57,6 +57,14 @@ class Fixed(TypedDict):
     started_at: float
 
 
+class Step(TypedDict):
+    """A step of a start: of the cluster, until the first action can run."""
+
+    look: Look
+    title: str
+    text: str
+
+
 class Head(TypedDict):
     """The run at a glance: trait `head`, sent at most five times a second. Counts leave the root action out.
 
@@ -65,7 +73,8 @@ class Head(TypedDict):
     left in words, `left_short` for narrow views; both are empty where there is nothing to say.
 
     `mixed`: it succeeded, but actions failed. `over`: nothing can change any more. `results` counts actions with an output.
-    `message` is why the run did not succeed; `note` is a hint while it goes on (starting, no worker fits).
+    `message` is why the run did not succeed; `note` is a hint while it goes on (no worker fits). `steps` are those of a
+    start that goes on; empty otherwise.
     """
 
     version: int
@@ -88,6 +97,7 @@ class Head(TypedDict):
     busy: int
     message: str
     note: str
+    steps: list[Step]
     can_abort: bool
     aborting: bool
     can_rerun: bool

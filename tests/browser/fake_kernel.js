@@ -34,7 +34,7 @@ export class FakeKernel {
     const words = over ? (failed ? `Succeeded, but ${failed} actions failed` : "Succeeded") : "Running";
     return {
       version: this.version, now: Date.now() / 1000, phase: over ? "succeeded" : "running", words, mixed: over && failed > 0, over, counts: this.counts(), total, ended, failed,
-      results: ended - failed, seconds: 1338, rate: "21.4/s", left: "at least 3–4 min left", left_short: "3+ min left", workers: 8, slots: 32, busy: over ? 0 : 32, message: "", note: "",
+      results: ended - failed, seconds: 1338, rate: "21.4/s", left: "at least 3–4 min left", left_short: "3+ min left", workers: 8, slots: 32, busy: over ? 0 : 32, message: "", note: "", steps: this.steps ?? [],
       can_abort: !over, aborting: false, can_rerun: over && failed > 0,
     };
   }

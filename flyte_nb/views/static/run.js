@@ -11,11 +11,12 @@
 // A test compares these with protocol.py: the same names, the same fields.
 /** @typedef {"queued"|"waiting_for_resources"|"initializing"|"running"|"paused"|"succeeded"|"cached"|"recovered"|"failed"|"timed_out"|"aborted"} Look */
 /** @typedef {{[look: string]: number}} Counts */
+/** @typedef {{look: Look, title: string, text: string}} Step */
 /** @typedef {{protocol: number, run: string, task: string, started_at: number}} Fixed */
 /**
  * @typedef {{version: number, now: number, phase: Look, words: string, mixed: boolean, over: boolean, counts: Counts,
  *   total: number, ended: number, failed: number, results: number, seconds: number, rate: string, left: string,
- *   left_short: string, workers: number, slots: number, busy: number, message: string, note: string,
+ *   left_short: string, workers: number, slots: number, busy: number, message: string, note: string, steps: Step[],
  *   can_abort: boolean, aborting: boolean, can_rerun: boolean}} Head
  */
 /** @typedef {{key: string, look: Look, count: number, text: string, task: string, action: string, row: number}} Cause */
@@ -645,6 +646,7 @@ class Header {
     /** @type {Map<string, {node: HTMLElement, number: HTMLElement, size: HTMLElement}>} */
     this.known = new Map();
     this.message = el("p", { class: "note" });
+    this.steps = el("div", { class: "steps" });
     this.node = el(
       "div",
       { class: "head" },
@@ -665,12 +667,13 @@ class Header {
       el("div", { class: "barline" }, this.progress, el("span", { class: "pct" }, this.done, " ", this.of)),
       this.chips,
       this.message,
+      this.steps,
     );
   }
 
   /** @param {Head} head @param {Fixed} fixed */
   update(head, fixed) {
-    const look = head.mixed ? "mixed" : head.phase;
+    const look = head.mixed ? "mixed" : head.steps.length ? "initializing" : head.phase;
     setIcon(this.glyph, look);
     this.glyph.className = `glyph p-${look}`;
     setText(this.name, fixed.task);
@@ -706,6 +709,8 @@ class Header {
     this.message.hidden = !note;
     this.message.classList.toggle("bad", Boolean(head.message) && head.phase !== "aborted");
     setText(this.message, note);
+    this.steps.hidden = !head.steps.length;
+    if (!this.steps.hidden) this.steps.replaceChildren(...head.steps.flatMap((step) => [el("span", { class: `p-${step.look}`, title: WORDS[step.look] }, icon(step.look)), el("span", {}, step.title), el("span", { class: "dim" }, step.text)]));
   }
 
   /** @param {Head} head */

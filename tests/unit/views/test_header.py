@@ -1,6 +1,9 @@
 """What the live view's header says of a run."""
 
+from dataclasses import replace
+
 from flyte_nb.core.events import ActionsReused
+from flyte_nb.core.summary import Starting
 from flyte_nb.views.header import MAX_CAUSES, causes_of, fixed_of, head_of, outcome, shown_counts
 from flyte_nb.views.protocol import PROTOCOL, Head
 from tests.fakes.fake_run import FakeRun, task
@@ -137,3 +140,36 @@ def test_texts_of_users_can_be_sent_and_are_one_line() -> None:
             sent.encode("utf8")
             assert "\n" not in sent
             assert "\x1b" not in sent
+
+
+def test_a_cluster_that_starts_tells_its_steps() -> None:
+    """The scheduler, how many workers of how many, and what waits for them."""
+    run = FakeRun()
+    run.call(task("t", "x"), [(n,) for n in range(5)])
+
+    def told(starting: Starting | None) -> Head:
+        return head_of(replace(run.summary(), workers=0, slots=0, slots_in_use=0, starting=starting), version=1)
+
+    begun, going = told(Starting(scheduler=False, workers=0, expected=8)), told(Starting(scheduler=True, workers=3, expected=8))
+
+    assert begun["words"] == going["words"] == "Starting the cluster"
+    assert [step["look"] for step in begun["steps"]] == ["running", "queued", "queued"]
+    assert [(step["look"], step["title"], step["text"]) for step in going["steps"]] == [
+        ("succeeded", "Scheduler", "ready"),
+        ("running", "Workers", "3 of 8 ready"),
+        ("queued", "First action", "starts on the first free slot; 5 are queued"),
+    ]
+    assert (told(None)["steps"], told(None)["words"]) == ([], "Running")
+
+
+def test_a_run_behind_another_one_is_not_called_running() -> None:
+    """All slots do something else: its actions do not run, and it says what it waits for."""
+    run = FakeRun()
+    run.call(task("t", "x"), [(n,) for n in range(5)])
+    run.now += 10
+    waits = head_of(replace(run.summary(), slots=2, slots_in_use=2), version=1)
+
+    assert (waits["words"], waits["note"]) == ("Queued behind another run", "Other runs use all 2 slots.")
+    assert waits["counts"] == {"queued": 5}
+    run.start([1])
+    assert head_of(replace(run.summary(), slots=2, slots_in_use=2), version=1)["words"] == "Running"
