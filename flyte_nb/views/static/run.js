@@ -897,8 +897,9 @@ class Groups {
     setAttribute(node, "aria-selected", String(this.view.query.node === row.key));
     const [twist, label] = /** @type {HTMLElement[]} */ ([...name.children]);
     if (twist) setIcon(twist, row.leaf || row.kind === "root" ? "" : row.open ? "down" : "right");
-    if (label) setText(label, row.name);
-    name.title = row.name;
+    const said = row.kind === "root" ? "All actions" : row.name;
+    if (label) setText(label, said);
+    name.title = said;
     name.classList.toggle("driver", row.kind === "driver");
     setBar(bar, smallBar(row.counts));
     const words = `${count(row.ended)} of ${count(row.total)} ended, ${countWords(row.counts)}`;
@@ -910,7 +911,7 @@ class Groups {
     done.title = `${count(row.ended)} of ${count(row.total)}`;
     setText(failed, row.failed ? `✕ ${shortCount(row.failed)}` : "0");
     failed.className = row.failed ? "num nf" : "num nf0";
-    setText(time, row.since !== undefined ? duration(Math.floor(this.view.now() - row.since)) : row.ended ? duration(row.seconds) : "");
+    setText(time, row.since !== undefined ? clock(this.view.now() - row.since) : row.ended ? duration(row.seconds) : "");
   }
 
   /** A click on the arrow opens, one beside it filters. @param {number} position */
