@@ -40,14 +40,12 @@ class Home(Protocol):
         """(workers, slots, slots in use)."""
         ...
 
-    def watch(self, run: str, callback: Callable[[], None], every: float) -> Callable[[], None]:
-        """Call back when a run has changed, at most once in so many seconds; returns how to end that."""
     def starting(self) -> Starting | None:
         """How far the start of the cluster is; None if it is there, or nobody wants one."""
         ...
 
-    def watch(self, run: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back when a run has changed; returns how to end that."""
+    def watch(self, run: str, callback: Callable[[], None], every: float) -> Callable[[], None]:
+        """Call back when a run has changed, at most once in so many seconds; returns how to end that."""
         ...
 
     def display(self, run: Any) -> dict[str, Any] | None:  # noqa: ANN401 - a Run
