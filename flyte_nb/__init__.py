@@ -57,7 +57,7 @@ from flyte_nb.initialize import (
 )
 from flyte_nb.moving import export
 from flyte_nb.running import rerun, run, runs, with_runcontext
-from flyte_nb.sweeps import MapFrame, grid
+from flyte_nb.sweeps import MapFrame, choice, grid, lognormal, loguniform, normal, randint, sample, uniform
 from flyte_nb.views.scores import best
 
 __version__ = "0.1.0.dev0"
@@ -122,6 +122,7 @@ __all__ = [
     "best",
     "build",
     "build_images",
+    "choice",
     "ctx",
     "current_domain",
     "current_project",
@@ -142,18 +143,24 @@ __all__ = [
     "is_control_plane_available",
     "latest_checkpoint",
     "logger",
+    "lognormal",
+    "loguniform",
     "map",
     "map_frame",
     "models",
     "new_condition",
+    "normal",
     "plots",
+    "randint",
     "remote",
     "report",
     "rerun",
     "run",
     "runs",
+    "sample",
     "system_logger",
     "trace",
+    "uniform",
     "version",
     "with_runcontext",
 ]

@@ -38,7 +38,7 @@ from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
 from flyte_nb.remote import Run
 from flyte_nb.remote.filters import wanted_runs
 from flyte_nb.remote.front import FrontEnd
-from flyte_nb.remote.home import set_home
+from flyte_nb.remote.home import make_home_with, set_home
 from flyte_nb.remote.rerun import NO_ORIGIN, Asked, prepare, recover_into, texts
 from flyte_nb.remote.updates import deliver_here, deliver_last
 from flyte_nb.settings import CLUSTER_SETTINGS, STORE_SETTINGS, Settings, bytes_of, from_environment
@@ -481,3 +481,8 @@ def current() -> Workspace:
         if _current is None:
             _current = Workspace()
         return _current
+
+
+# A map, and a look for a stored run, may be the first thing that a process does.
+fanout.set_enter_run(lambda title: current().enter_run(title))
+make_home_with(current)

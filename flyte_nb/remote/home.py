@@ -74,6 +74,7 @@ class Home(Protocol):
 
 
 _home: Home | None = None
+_make_home: Callable[[], Home] | None = None
 
 
 def set_home(home: Home | None) -> None:
@@ -82,12 +83,20 @@ def set_home(home: Home | None) -> None:
     _home = home
 
 
+def make_home_with(make: Callable[[], Home]) -> None:
+    """Say what makes the workspace of this process where there is none yet."""
+    global _make_home  # noqa: PLW0603 - one workspace a process
+    _make_home = make
+
+
 def the_home() -> Home:
-    """The workspace of this process.
+    """The workspace of this process, made on first use.
 
     Raises:
         InitializationError: nothing was run yet.
     """
+    if _home is None and _make_home is not None:
+        set_home(_make_home())
     if _home is None:
         raise errors.InitializationError("NoWorkspace", "user", "There is no run yet: start one with flyte.run(task, ...).")
     return _home

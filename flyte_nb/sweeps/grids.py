@@ -5,10 +5,13 @@ Must not know: tasks.
 
 from __future__ import annotations
 
-import enum
+import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
+import secrets
 from typing import TYPE_CHECKING, Any
+
+from flyte_nb.sweeps.cells import column_of, values_of
+from flyte_nb.sweeps.distributions import distribution_of
 
 if TYPE_CHECKING:  # pandas takes half a second to load, and `import flyte_nb` must not pay for it
     import pandas as pd
@@ -51,27 +54,48 @@ def grid(**values: Any) -> pd.DataFrame:  # noqa: ANN401 - values of any type
         raise ValueError(f"grid() would have {sizes} = {count:,} rows, more than {MOST_ROWS:,}: flyte.sample draws some of them.")
     rows = list(itertools.product(*lists.values()))
     columns = zip(*rows, strict=True) if rows else [()] * len(lists)
-    made = {name: _column(list(column)) for name, column in zip(lists, columns, strict=True)}
+    made = {name: column_of(column) for name, column in zip(lists, columns, strict=True)}
     return pd.DataFrame(made, index=pd.RangeIndex(len(rows)))
 
 
-def values_of(given: object) -> list[Any]:
-    """The values of an argument: an iterable's items, or the one value that it is."""
-    if isinstance(given, str | bytes | bytearray | Mapping) or not isinstance(given, Iterable):
-        return [given]
-    if isinstance(given, type):  # iterable classes are enums
-        return list(given) if issubclass(given, enum.Enum) else [given]
-    if getattr(given, "ndim", None) == 0:  # an array without dimensions
-        return [given.item()]  # type: ignore[attr-defined]  # numpy's
-    return list(given)
+def sample(n: int, seed: int | str | None = None, **values: Any) -> pd.DataFrame:  # noqa: ANN401 - as above
+    """A table of `n` drawn rows: random search instead of a grid.
 
+    A column depends on its own name, its distribution and the seed only. So the order of the arguments changes nothing,
+    one more column leaves the others as they are, and a larger `n` continues the same table.
 
-def _column(values: list[Any]) -> pd.Series[Any]:
-    """A column with the type of its values; values that are lists or arrays stay what they are."""
+    Args:
+        n: rows.
+        seed: the same seed gives the same table, anywhere; by default another one each time (kept in `frame.attrs["seed"]`).
+        values: for each column what it is drawn from: `flyte.loguniform(low, high)`, `uniform`, `normal`, `lognormal`, `randint`,
+            `choice(values, weights)`, a frozen distribution of scipy, an iterable or an Enum class to choose from, or one value.
+
+    Raises:
+        TypeError, ValueError: `n` is no whole number from 0 on; a column has nothing to choose from.
+
+    Example:
+        >>> from flyte_nb import loguniform, randint, sample
+        >>> frame = sample(3, seed=7, lr=loguniform(1e-4, 1e-1), depth=randint(2, 9), model="gbm")
+        >>> frame.columns.tolist(), len(frame), frame["depth"].between(2, 8).all().item()
+        (['lr', 'depth', 'model'], 3, True)
+        >>> frame.equals(sample(100, seed=7, model="gbm", depth=randint(2, 9), lr=loguniform(1e-4, 1e-1))[["lr", "depth", "model"]][:3])
+        True
+    """
     import numpy as np  # noqa: PLC0415 - it comes with pandas
     import pandas as pd  # noqa: PLC0415 - see above
 
-    cells = np.empty(len(values), object)
-    for position, value in enumerate(values):
-        cells[position] = value
-    return pd.Series(cells).infer_objects()
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"sample(n, seed, ...) takes a number of rows, got {n!r}")
+    count = n.__index__()
+    if not 0 <= count <= MOST_ROWS:
+        raise ValueError(f"sample(n, seed, ...) takes a number of rows from 0 to {MOST_ROWS:,}, got {count:,}")
+    if seed is None:
+        seed = secrets.randbits(32)
+    columns = {}
+    for name, given in values.items():
+        digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=16).digest()
+        draws = np.random.Generator(np.random.PCG64(int.from_bytes(digest))).random(count)
+        columns[name] = column_of(distribution_of(given).at(draws))
+    made = pd.DataFrame(columns, index=pd.RangeIndex(count))
+    made.attrs["seed"] = seed
+    return made
