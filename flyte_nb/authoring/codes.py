@@ -27,6 +27,7 @@ _ENGINE_ERRORS: dict[str, type[errors.BaseRuntimeError]] = {
         cls.__name__: cls
         for cls in (
             errors.ActionAbortedError,
+            errors.BatchSizeError,
             errors.ClusterLostError,
             errors.ConditionTimedoutError,
             errors.InlineIOMaxBytesBreached,

@@ -11,12 +11,15 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
+from flyte_nb.authoring.batches import Batch, BatchFan, BatchTask, checked_batch_size, checked_on_batch_error
+from flyte_nb.authoring.gathering import gather_for
 from flyte_nb.authoring.outcomes import error_of
 from flyte_nb.authoring.task import Task
+from flyte_nb.core.batching import OnBatchError, Span
 from flyte_nb.core.current import CURRENT, Frame, ResultStream
 from flyte_nb.core.events import Inputs
 from flyte_nb.core.failure import Failure
@@ -96,6 +99,8 @@ def map_sync(
     group_name: str | None = None,
     concurrency: int = 0,
     return_exceptions: bool = True,
+    batch_size: int | None = None,
+    on_batch_error: OnBatchError = "fail",
 ) -> Iterator[Any]:
     """Call a task for each item (of several iterables: for each tuple, the shortest wins), in parallel.
 
@@ -108,13 +113,18 @@ def map_sync(
         concurrency: most actions in flight at once; 0 (default) is no limit.
         return_exceptions: yield errors in the place of results (default); otherwise the first one, in the order of the
             items, is raised and the rest is aborted.
+        batch_size: so many items in one call: the task gets a list (or a frame, where its parameter is annotated so), and
+            returns a list with one result for each, or a frame with a row for each. Results are those of items all the same.
+        on_batch_error: "fail": each item of a batch that failed gets its error. "split": its halves are called again, and
+            so on, until the items that fail are found.
 
     Yields:
         Results in the order of the items.
 
     Raises:
-        TypeError: not a task, or a partial that leaves another number of parameters open (on the first iteration).
-        ValueError: concurrency is negative.
+        TypeError: not a task, or a partial that leaves another number of parameters open; with `batch_size`, a parameter that
+            holds one item (all on the first iteration).
+        ValueError: concurrency is negative, or `batch_size` not above 0.
 
     Example:
         >>> env = flyte.TaskEnvironment("docs")
@@ -127,6 +137,9 @@ def map_sync(
         ['6.0', 'division by zero']
     """
     if not iterables:
+        return
+    if batch_size is not None:
+        yield from _batches_sync(_batch_fan(func, iterables, concurrency, batch_size, on_batch_error), group_name, return_exceptions)
         return
     fan = _Fan(func, iterables, checked_concurrency(concurrency))
     with _frame(fan.task) as frame:
@@ -153,9 +166,17 @@ async def map_async(
     group_name: str | None = None,
     concurrency: int = 0,
     return_exceptions: bool = True,
+    batch_size: int | None = None,
+    on_batch_error: OnBatchError = "fail",
 ) -> AsyncIterator[Any]:
     """The same as `map`, as an async generator that does not block the loop."""
     if not iterables:
+        return
+    if batch_size is not None:
+        batches = _batch_fan(func, iterables, concurrency, batch_size, on_batch_error)
+        async with aclosing(_batches_async(batches, group_name, return_exceptions)) as values:
+            async for value in values:
+                yield value
         return
     fan = _Fan(func, iterables, checked_concurrency(concurrency))
     with _frame(fan.task) as frame:
@@ -172,6 +193,65 @@ async def map_async(
                 if not succeeded and not return_exceptions:
                     raise value
                 yield value
+        finally:
+            fan.stream.close()
+
+
+def _batch_fan(func: Any, iterables: tuple[Iterable[Any], ...], concurrency: int, batch_size: object, on_batch_error: object) -> BatchFan:
+    """The calls of a map in batches."""
+    task, prefix, keywords = unwrap(func)
+    _check_partial(func, task, prefix, keywords)
+    size = checked_batch_size(batch_size)
+    taking = task.signature.parameters[len(prefix) : len(prefix) + len(iterables)]
+    gathers = [gather_for(parameter, task.name) for parameter in taking]
+    gathers += [list] * (len(iterables) - len(gathers))  # too many: each call says so
+
+    def batches() -> Iterator[Batch]:
+        rows, start = zip(*iterables), 0  # noqa: B905 - the shortest wins, as in Flyte
+        while some := list(itertools.islice(rows, size)):
+            columns = zip(*some, strict=True)
+            yield Batch(Span(start, len(some)), tuple(gather(column) for gather, column in zip(gathers, columns, strict=True)))
+            start += len(some)
+
+    return BatchFan(
+        BatchTask.of(task, taking[0].name) if taking else task,
+        batches(),
+        lambda values: task.pack_inputs(prefix + values, keywords),
+        concurrency=checked_concurrency(concurrency),
+        on_error=checked_on_batch_error(on_batch_error),
+    )
+
+
+def _batches_sync(fan: BatchFan, group_name: str | None, return_exceptions: bool) -> Iterator[Any]:  # noqa: FBT001 - as of `map`
+    with _frame(fan.task) as frame:
+        fan.open(frame, group_of(fan.task, group_name))
+        try:
+            while True:
+                ended = fan.pump()
+                for succeeded, value in fan.outcomes():
+                    if not succeeded and not return_exceptions:
+                        raise value
+                    yield value
+                if fan.done:
+                    return
+                fan.stream.wait_ended(ended)
+        finally:
+            fan.stream.close()
+
+
+async def _batches_async(fan: BatchFan, group_name: str | None, return_exceptions: bool) -> AsyncGenerator[Any, None]:  # noqa: FBT001 - as of `map`
+    with _frame(fan.task) as frame:
+        fan.open(frame, group_of(fan.task, group_name))
+        try:
+            while True:
+                ended = fan.pump()
+                for succeeded, value in fan.outcomes():
+                    if not succeeded and not return_exceptions:
+                        raise value
+                    yield value
+                if fan.done:
+                    return
+                await fan.stream.wait_ended_async(ended)
         finally:
             fan.stream.close()
 
@@ -225,8 +305,12 @@ def checked_concurrency(concurrency: int) -> int:
     return concurrency
 
 
-def unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:
-    """The task, and what a partial has bound of it."""
+def unwrap(target: Any, caller: str = "flyte.map") -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """The task, and what a partial has bound of it.
+
+    Raises:
+        TypeError: it is neither a task nor a partial of one.
+    """
     prefix: tuple[Any, ...] = ()
     keywords: dict[str, Any] = {}
     while isinstance(target, functools.partial):
@@ -234,7 +318,7 @@ def unwrap(target: Any) -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]
         target = target.func
     if not isinstance(target, Task):
         name = getattr(target, "__name__", repr(target))
-        raise TypeError(f"flyte.map takes a task or a partial of one, got {name}: declare it with @env.task first.")
+        raise TypeError(f"{caller} takes a task or a partial of one, got {name}: declare it with @env.task first.")
     return target, prefix, keywords
 
 

@@ -87,8 +87,8 @@ class PendingCall(Protocol):
 class ResultStream(Protocol):
     """Calls of one task made in bulk, whose results are read by position, from a thread or from a loop."""
 
-    def submit(self, inputs: Sequence[Inputs]) -> None:
-        """Add calls; positions count on from the last one."""
+    def submit(self, inputs: Sequence[Inputs], frame: Frame | None = None) -> None:
+        """Add calls; positions count on from the last one. `frame`: in another group, where the stream has no limit."""
         ...
 
     def result(self, index: int) -> tuple[bool, Item | Failure, Whereabouts | None]:
@@ -105,6 +105,10 @@ class ResultStream(Protocol):
 
     def ended_count(self) -> int:
         """How many results are there."""
+        ...
+
+    def has_ended(self, index: int) -> bool:
+        """Whether the result at a position is there."""
         ...
 
     def wait_ended(self, more_than: int) -> None:

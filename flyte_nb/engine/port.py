@@ -323,14 +323,14 @@ class Stream:
         self._closed = False
         self._port = caller.open(self)
 
-    def submit(self, inputs: Sequence[Inputs]) -> None:
+    def submit(self, inputs: Sequence[Inputs], frame: Frame | None = None) -> None:
         """Add calls; positions count on from the last one. Those over the limit are held until others have ended."""
         if self._frame.action.refusal:
             raise asyncio.CancelledError(self._frame.action.refusal)
         with self._caller.around_ours():
-            self._submit(inputs)
+            self._submit(inputs, frame)
 
-    def _submit(self, inputs: Sequence[Inputs]) -> None:
+    def _submit(self, inputs: Sequence[Inputs], frame: Frame | None) -> None:
         self._caller.offer(self._frame.action.run, self._task)
         with self._lock:
             self._results.extend([None] * len(inputs))
@@ -339,7 +339,7 @@ class Stream:
                 self._held.extend(inputs)
                 self._refill()
             else:
-                self._post(inputs)
+                self._post(inputs, frame)
 
     def _refill(self) -> None:
         """Send held calls while fewer than the limit are under way."""
@@ -348,9 +348,9 @@ class Stream:
         if batch and not self._closed:
             self._post(batch)
 
-    def _post(self, inputs: Sequence[Inputs]) -> None:
+    def _post(self, inputs: Sequence[Inputs], frame: Frame | None = None) -> None:
         first, self._sent = self._sent, self._sent + len(inputs)
-        self._caller.post(called(self._caller.place, self._port, first, self._task, self._frame, inputs))
+        self._caller.post(called(self._caller.place, self._port, first, self._task, frame or self._frame, inputs))
 
     def deliver(self, answer: Answer) -> None:
         """Take results; called from the thread that they arrive on."""
@@ -428,6 +428,10 @@ class Stream:
     def ended_count(self) -> int:
         """How many results are there."""
         return self._ended_total
+
+    def has_ended(self, index: int) -> bool:
+        """Whether the result at a position is there."""
+        return bool(self._ended[index])
 
     def close(self) -> None:
         """Abort what has not ended, and forget the mailbox."""

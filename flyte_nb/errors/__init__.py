@@ -43,6 +43,7 @@ from flyte_nb.errors.flytes import (
 )
 from flyte_nb.errors.ours import (
     ActionLimitError,
+    BatchSizeError,
     ClusterLostError,
     ClusterMismatchError,
     ClusterUnreachableError,
@@ -71,6 +72,7 @@ __all__ = [
     "ActionLimitError",
     "ActionNotFoundError",
     "BaseRuntimeError",
+    "BatchSizeError",
     "ClusterLostError",
     "ClusterMismatchError",
     "ClusterUnreachableError",

@@ -73,6 +73,33 @@ class OutputTooLargeError(RuntimeUserError):
         self.task, self.size_bytes, self.limit_bytes = task, size_bytes, limit_bytes
 
 
+class BatchSizeError(RuntimeUserError):
+    """A task that was called with a batch did not return one result for each item.
+
+    Return a list with a result for each item, in their order, or a frame with a row for each.
+
+    Args:
+        task: The full name of the task.
+        items: How many items the batch held.
+        results: How many results came; None if it was nothing that holds results.
+        type_name: The type of what was returned.
+        which: Which items they were, if that is known.
+    """
+
+    task, items = "", 0
+    results: int | None = None
+
+    def __init__(self, task: str, items: int, results: int | None, *, type_name: str = "", which: str = "") -> None:
+        got = f"a {type_name}" if results is None else f"{results:,} {'result' if results == 1 else 'results'}"
+        batch = f"a batch of {items:,} {'item' if items == 1 else 'items'}" + (f" ({which})" if which else "")
+        super().__init__(
+            "BatchSizeError",
+            f"Task '{task}' returned {got} for {batch}: return a list with one result for each item, in their order, or a frame with "
+            "one row for each.",
+        )
+        self.task, self.items, self.results = task, items, results
+
+
 class ResourcesUnavailableError(CodedUserError):
     """A task asks for more than any worker has.
 

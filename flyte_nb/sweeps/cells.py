@@ -27,9 +27,10 @@ def values_of(given: object) -> list[Any]:
 def column_of(values: Sequence[Any]) -> pd.Series[Any]:
     """A column with the type of its values; values that are lists or arrays stay what they are."""
     import numpy as np  # noqa: PLC0415 - it comes with pandas
-    import pandas as pd  # noqa: PLC0415 - see above
+
+    from flyte_nb.views.joining import typed  # noqa: PLC0415 - it needs pandas
 
     cells = np.empty(len(values), object)
     for position, value in enumerate(values):
         cells[position] = value
-    return pd.Series(cells).infer_objects()
+    return typed(cells)

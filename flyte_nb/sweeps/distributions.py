@@ -189,7 +189,7 @@ def randint(low: int, high: int) -> RandInt:
     return RandInt(low, high)
 
 
-def choice(values: Any, weights: Sequence[float] | None = None) -> Choice:  # noqa: ANN401 - values of any type
+def choice(values: Any, weights: Sequence[float] | None = None) -> Choice:
     """One of some values.
 
     Args:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # pandas takes half a second to load, and `import flyte_nb` m
 MOST_ROWS = 10_000_000
 
 
-def grid(**values: Any) -> pd.DataFrame:  # noqa: ANN401 - values of any type
+def grid(**values: Any) -> pd.DataFrame:
     """A table of all combinations, in the order of `itertools.product`: the last argument changes fastest.
 
     Args:
@@ -58,7 +58,7 @@ def grid(**values: Any) -> pd.DataFrame:  # noqa: ANN401 - values of any type
     return pd.DataFrame(made, index=pd.RangeIndex(len(rows)))
 
 
-def sample(n: int, seed: int | str | None = None, **values: Any) -> pd.DataFrame:  # noqa: ANN401 - as above
+def sample(n: int, seed: int | str | None = None, **values: Any) -> pd.DataFrame:
     """A table of `n` drawn rows: random search instead of a grid.
 
     A column depends on its own name, its distribution and the seed only. So the order of the arguments changes nothing,

@@ -6,12 +6,15 @@ Must not know: how rows are bound, or how a run is executed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from flyte_nb import workspace
 from flyte_nb.authoring.fanout import unwrap
+from flyte_nb.core.batching import OnBatchError
 from flyte_nb.remote import Run
+from flyte_nb.sweeps.plan import Options
 from flyte_nb.sweeps.root import SweepTask, TaskReference
 
 
@@ -21,10 +24,18 @@ class MapFrame:
     Args (when called):
         task: a task, or a `functools.partial` of one.
         frame: a DataFrame, a row a call. Columns go to the parameters of their names, as do named levels of the index;
-            columns that are no parameter are kept aside. A dict of lists and a list of dicts are taken too.
+            columns that are no parameter are kept aside. Of polars and arrow too, and dicts of lists or lists of dicts. Lazy ones
+            (dask, polars.LazyFrame, readers of arrow, iterators of frames) are read as their rows are called.
         rename: `{column: parameter}`, where the names differ.
         concurrency: most actions in flight at once; 0 (default) is no limit.
         group_name: the actions' group is `<task name>_<group_name>`, by default `<task name>_frame`.
+        batch_size: so many rows in one call: parameters are lists, or one of them a frame of the rows; the task returns a list with
+            one result for each row, or a frame with a row for each.
+        on_batch_error: "fail": each row of a batch that failed gets its error. "split": its halves are called again, and so on,
+            until the rows that fail are found.
+        keep: of the columns that are no parameter, those to keep in the results. By default all of a frame in memory, none of one
+            that is read little by little.
+        recover: the name of an earlier run: rows that succeeded there do not run again.
 
     Returns:
         A run, at once. Its `results` is the frame with the outputs joined, index and order kept, and the columns
@@ -50,26 +61,31 @@ class MapFrame:
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self._options = dict(options or {})
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - keyword-only after the first two
         self,
-        task: Any,  # noqa: ANN401 - a task, or a partial of one
-        frame: Any,  # noqa: ANN401 - a DataFrame, of a library that is not imported here
+        task: Any,
+        frame: Any,
         *,
         rename: Mapping[Hashable, str] | None = None,
         concurrency: int = 0,
         group_name: str | None = None,
+        batch_size: int | None = None,
+        on_batch_error: OnBatchError = "fail",
+        keep: Iterable[Hashable] | None = None,
+        recover: str | None = None,
     ) -> Run:
         """Start the run."""
-        from flyte_nb.sweeps.planning import frame_of, planned  # noqa: PLC0415 - pandas takes half a second to load
+        from flyte_nb.sweeps.planning import planned  # noqa: PLC0415 - pandas takes half a second to load
 
-        target, prefix, keywords = unwrap(task)
+        target, prefix, keywords = unwrap(task, "flyte.map_frame")
         bound = {**dict(zip(target.facts.parameters, prefix, strict=False)), **keywords}
-        table = frame_of(frame)
-        plan = planned(target, table, rename=rename, bound=bound, concurrency=concurrency, group_name=group_name)
-        inputs = (TaskReference.to(target), table, rename, bound, concurrency, group_name)
-        return workspace.current().run_task(SweepTask.around(plan), inputs, **self._options)
+        kept = None if keep is None else tuple([keep] if isinstance(keep, str) else keep)
+        options = Options(rename, bound, concurrency, group_name, batch_size, on_batch_error, kept)
+        plan, frame = planned(target, frame, options)
+        inputs = (TaskReference.to(target), frame, *(getattr(options, field.name) for field in fields(options)))
+        return workspace.current().run_task(SweepTask.around(plan), inputs, recover=recover, **self._options)
 
-    async def aio(self, task: Any, frame: Any, **options: Any) -> Run:  # noqa: ANN401 - as above
+    async def aio(self, task: Any, frame: Any, **options: Any) -> Run:
         """Start the run without blocking the loop."""
         return await asyncio.to_thread(self, task, frame, **options)
 

@@ -53,7 +53,13 @@ class Offered:
 
 
 def match_columns(
-    signature: Signature, offered: Offered, rename: Mapping[Hashable, str] | None = None, bound: Sequence[str] = ()
+    signature: Signature,
+    offered: Offered,
+    rename: Mapping[Hashable, str] | None = None,
+    bound: Sequence[str] = (),
+    *,
+    aside: Sequence[str] = (),
+    renames_frame: bool = False,
 ) -> list[Match]:
     """What each parameter takes, in the order of the parameters; those that are left to their defaults are left out.
 
@@ -62,13 +68,15 @@ def match_columns(
         offered: the names that the frame has. A column goes before an index level of the same name.
         rename: parameters by column, where the names differ.
         bound: parameters that have their value already.
+        aside: parameters that take no column, whatever its name.
+        renames_frame: a parameter takes rows as they are, so `rename` may name columns that no parameter takes.
 
     Raises:
         ValueError: a parameter without default has no column, a column is there twice, or `rename` names what is not there.
         TypeError: `rename` is no mapping.
     """
     names = [parameter.name for parameter in signature.parameters]
-    renamed = _checked_rename(signature.task_name, names, offered, rename)
+    renamed = _checked_rename(signature.task_name, names, offered, rename, renames_frame=renames_frame)
     found: list[Match] = []
     missing: list[str] = []
     for parameter in signature.parameters:
@@ -80,7 +88,7 @@ def match_columns(
                     f"map_frame({signature.task_name}): {parameter.name!r} is bound by the partial, and the frame has a column for it: "
                     "drop one of the two."
                 )
-        elif label in offered and is_free:
+        elif label in offered and is_free and parameter.name not in aside:
             found.append(Match(parameter.name, label, is_level=label not in offered.columns))
         elif not parameter.has_default:
             missing.append(parameter.name)
@@ -96,7 +104,9 @@ def match_columns(
     return found
 
 
-def _checked_rename(task: str, names: Sequence[str], offered: Offered, rename: Mapping[Hashable, str] | None) -> dict[str, Hashable]:
+def _checked_rename(
+    task: str, names: Sequence[str], offered: Offered, rename: Mapping[Hashable, str] | None, *, renames_frame: bool
+) -> dict[str, Hashable]:
     """Columns by parameter."""
     if rename is None:
         return {}
@@ -110,7 +120,7 @@ def _checked_rename(task: str, names: Sequence[str], offered: Offered, rename: M
             else:
                 advice = f"{_near(column, offered.columns)}its columns are {offered.listed()}."
             raise ValueError(f"map_frame({task}, rename=...): the frame has no column {column!r}; {advice}")
-        if parameter not in names:
+        if parameter not in names and not renames_frame:
             raise ValueError(
                 f"map_frame({task}, rename=...): the task has no parameter {parameter!r}; {_near(parameter, names)}"
                 f"its parameters are {', '.join(names) or 'none'}."

@@ -9,19 +9,23 @@ Must not know: pandas, before a frame has to be bound; how results become a tabl
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import asyncio
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
 from flyte_nb import errors
+from flyte_nb.authoring.batches import BatchFan, checked_on_batch_error
 from flyte_nb.authoring.definitions import definition_now
 from flyte_nb.authoring.environment import TaskEnvironment
 from flyte_nb.authoring.fanout import SUBMIT_ROWS
 from flyte_nb.authoring.task import Task
-from flyte_nb.core.current import CURRENT
+from flyte_nb.core.current import CURRENT, Frame, Step
 from flyte_nb.core.events import Inputs, TaskFacts
-from flyte_nb.core.payloads import Blob
-from flyte_nb.sweeps.plan import Plan
+from flyte_nb.core.payloads import Blob, pack
+from flyte_nb.core.sweep import KEPT_ROWS
+from flyte_nb.sweeps.plan import Options, Part, Plan
 
 #: A task is kept with the sweep for a kernel that does not define it, unless it takes more than this.
 MOST_BYTES_OF_TASK = 4 * 1024 * 1024
@@ -87,28 +91,36 @@ class SweepTask(Task[..., Any]):
         return {**super().__getstate__(), "_plan": None}
 
 
-async def map_frame(
-    task: Any,  # noqa: ANN401 - a TaskReference, or a task where the sweep is repeated with another one
-    frame: Any,  # noqa: ANN401 - a pandas.DataFrame, which is not imported before it is needed
-    rename: Mapping[Hashable, str] | None,
-    bound: Mapping[str, Any],
+async def map_frame(  # noqa: PLR0913, PLR0917 - what `flyte.map_frame` may be told, by its names
+    task: Any,
+    frame: Any,
+    rename: Any,
+    bound: Any,
     concurrency: int,
     group_name: str | None,
+    batch_size: int | None,
+    on_batch_error: str,
+    keep: Any,
 ) -> None:
     """The root of a sweep that is run again: `flyte.rerun(name, recover=True)`, or with another frame.
 
     Args:
         task: what is called.
-        frame: the parameters, a row a call.
-        rename: parameters by column.
+        frame: the parameters, a row a call; or what stands for a stream of them.
+        rename: as of `flyte.map_frame`, as are the others.
         bound: values of parameters that are the same for all rows.
-        concurrency: most calls in flight; 0 is no limit.
-        group_name: as of `flyte.map`.
+        concurrency: see there.
+        group_name: see there.
+        batch_size: see there.
+        on_batch_error: see there.
+        keep: see there.
     """
     from flyte_nb.sweeps.planning import planned  # noqa: PLC0415 - it needs pandas
 
     target = task.task() if isinstance(task, TaskReference) else task
-    await carry_out(planned(target, frame, rename=rename, bound=bound, concurrency=concurrency, group_name=group_name))
+    options = Options(rename, bound, concurrency, group_name, batch_size, checked_on_batch_error(on_batch_error), keep)
+    plan, _ = await asyncio.to_thread(planned, target, frame, options)
+    await carry_out(plan)
 
 
 async def carry_out(plan: Plan) -> None:
@@ -116,13 +128,54 @@ async def carry_out(plan: Plan) -> None:
     here = CURRENT.get()
     if here is None:
         raise RuntimeError("The root of a sweep runs in a run only: call flyte.map_frame.")
-    stream = here.submitter.stream(plan.task, here.with_group(plan.group), plan.concurrency)
+    if plan.fan is None:
+        await _call_rows(plan, here)
+        return
+    plan.fan.open(here, plan.group)
     try:
-        count = len(plan.inputs)
+        await _call_batches(plan.fan, plan.parts, here)
+    finally:
+        plan.fan.stream.close()
+
+
+async def _call_rows(plan: Plan, here: Frame) -> None:
+    """All rows are at hand: nothing is kept of them once they are called."""
+    stream = here.submitter.stream(plan.task, here.with_group(plan.group), plan.concurrency)
+    inputs, plan.inputs = plan.inputs or [], None
+    count = len(inputs)
+    try:
         for start in range(0, count, SUBMIT_ROWS):
-            stream.submit(plan.inputs[start : start + SUBMIT_ROWS])
-        plan.inputs.clear()
+            stream.submit(inputs[start : start + SUBMIT_ROWS])
+        del inputs
         while (ended := stream.ended_count()) < count:
             await stream.wait_ended_async(ended)
     finally:
         stream.close()
+
+
+async def _call_batches(fan: BatchFan, parts: Iterator[Part] | None, here: Frame) -> None:
+    refused: Exception | None = None
+    while not fan.done:
+        ended = fan.pump()
+        if fan.is_hungry:
+            try:
+                part = await asyncio.to_thread(next, parts or iter(()), None)
+            except Exception as error:  # noqa: BLE001 - what was read before is finished first
+                refused, part = error, None
+            _take(fan, part, here)
+        elif not fan.done:
+            await fan.stream.wait_ended_async(ended)
+    if refused is not None:
+        raise refused
+
+
+def _take(fan: BatchFan, part: Part | None, here: Frame) -> None:
+    """What was read of a stream: its rows are called, and what else is to be kept of them is recorded."""
+    if part is None:
+        fan.finish()
+        return
+    if part.kept is not None:
+        now = time.time()
+        rows = (part.first, sum(batch.span.count for batch in part.batches))
+        here.submitter.record_step(here, Step(KEPT_ROWS, "", rows, pack(part.kept), now, now), None)
+    fan.feed(iter(part.batches))

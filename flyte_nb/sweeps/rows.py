@@ -5,13 +5,18 @@ All of a frame is looked at before anything is started. Must not know: how the c
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from flyte_nb.authoring.batches import Batch
+from flyte_nb.authoring.gathering import gather_for, is_batch, is_frame, item_annotation, kind_of
+from flyte_nb.authoring.signature import Parameter
 from flyte_nb.authoring.task import Task
+from flyte_nb.core.batching import Span, spans_of
 from flyte_nb.core.events import Inputs
 from flyte_nb.core.payloads import SCALARS
 from flyte_nb.sweeps.converting import Converter, Misfit, value_words
@@ -30,9 +35,11 @@ class Rows:
         levels: names of its index's levels.
         rename: parameters by column.
         bound: values of parameters that are the same for all rows.
+        batched: rows travel in batches: a parameter that takes a frame gets the rows as they are, the others lists.
 
     Raises:
-        ValueError: see `match_columns`.
+        ValueError: see `match_columns`; with `batched`, no parameter takes anything of the frame.
+        TypeError: with `batched`, a parameter with a column holds one value, or several take frames.
     """
 
     def __init__(
@@ -40,14 +47,80 @@ class Rows:
         task: Task[..., Any],
         columns: Sequence[Hashable],
         levels: Sequence[Hashable] = (),
+        *,
         rename: Mapping[Hashable, str] | None = None,
         bound: Mapping[str, object] | None = None,
+        batched: bool = False,
     ) -> None:
         self.task = task
         self.bound = dict(bound or {})
-        self.matches = match_columns(task.signature, Offered(columns, levels), rename, tuple(self.bound))
+        self.rename = dict(rename or {})
         self._annotations = {parameter.name: parameter.annotation for parameter in task.signature.parameters}
+        self.frame_parameter = self._frame_parameter() if batched else ""
+        aside = [self.frame_parameter, *self._single()] if self.frame_parameter else []
+        known = (*self.bound, self.frame_parameter) if self.frame_parameter and self.frame_parameter not in columns else (*self.bound,)
+        self.matches = match_columns(
+            task.signature, Offered(columns, levels), rename, known, aside=aside, renames_frame=bool(self.frame_parameter)
+        )
+        if batched:
+            self._gathers = {match.parameter: gather_for(self._parameter(match.parameter), task.name) for match in self.matches}
+            self._check_batched()
+            self._annotations |= {name: item_annotation(self._annotations[name]) for name in self._gathers}
         self._converters = {match.parameter: Converter(self._annotations[match.parameter]) for match in self.matches}
+
+    @property
+    def batch_parameters(self) -> tuple[str, ...]:
+        """The parameters that take a part of a batch; the first one tells how many items there are."""
+        return (*([self.frame_parameter] if self.frame_parameter else []), *(match.parameter for match in self.matches))
+
+    def _parameter(self, name: str) -> Parameter:
+        return next(parameter for parameter in self.task.signature.parameters if parameter.name == name)
+
+    def _frame_parameter(self) -> str:
+        frames = [name for name, annotation in self._annotations.items() if name not in self.bound and is_frame(annotation)]
+        if len(frames) > 1:
+            raise TypeError(f"map_frame({self.task.name}, batch_size=...): {' and '.join(frames)} take frames; only one parameter can.")
+        return frames[0] if frames else ""
+
+    def _single(self) -> list[str]:
+        """Parameters that hold one value: beside one that takes the frame, their columns are the frame's."""
+        return [name for name, annotation in self._annotations.items() if not is_batch(annotation)]
+
+    def _check_batched(self) -> None:
+        if not self.batch_parameters:
+            raise ValueError(
+                f"map_frame({self.task.name}, batch_size=...): no parameter takes a column of the frame: name one list[...] after its "
+                "column, or declare one as a DataFrame."
+            )
+
+    def batches(self, frame: pd.DataFrame, size: int, start: int = 0) -> list[Batch]:
+        """Rows as batches, in their order.
+
+        Raises:
+            TypeError: as of `values`.
+        """
+        columns = self.values(frame, start)
+        made = []
+        for span in spans_of(len(frame), size):
+            rows = slice(span.start, span.start + span.count)
+            lists = [self._gathers[match.parameter](columns[match.parameter][rows]) for match in self.matches]
+            frames = [self._part(frame.iloc[rows])] if self.frame_parameter else []
+            made.append(Batch(Span(start + span.start, span.count), (*frames, *lists)))
+        return made
+
+    def _part(self, rows: pd.DataFrame) -> Any:
+        """Rows as the frame that the task declares."""
+        renamed = rows.rename(columns=self.rename) if self.rename else rows
+        library = kind_of(self._annotations[self.frame_parameter])[0]
+        if library == "polars":
+            return importlib.import_module("polars").DataFrame(renamed.to_dict("list"))
+        if library == "pyarrow":
+            return importlib.import_module("pyarrow").Table.from_pandas(renamed, preserve_index=False)
+        return renamed
+
+    def pack(self, values: tuple[Any, ...]) -> Inputs:
+        """The inputs of a call of a batch's values."""
+        return self.task.pack_inputs((), {**self.bound, **dict(zip(self.batch_parameters, values, strict=True))})
 
     def values(self, frame: pd.DataFrame, start: int = 0) -> dict[str, list[object]]:
         """The values of each parameter that takes a column, row by row.

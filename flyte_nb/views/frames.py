@@ -41,7 +41,7 @@ Objects = np.ndarray[Any, np.dtype[np.object_]]
 _ROWS_AT_A_TIME, _REASONS_AT_A_TIME = 16_384, 1_024
 _ENDED_BADLY = lookup(tuple(CODE[phase] for phase in (ActionPhase.FAILED, ActionPhase.TIMED_OUT, ActionPhase.ABORTED)))
 _NUMBERS: dict[frozenset[type], type] = {frozenset({int}): np.int64, frozenset({float}): np.float64, frozenset({bool}): np.bool_}
-_HAS_OUTPUT = (CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED])
+HAS_OUTPUT = (CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED])
 #: Columns of ours; an input of the same name becomes `input_<name>`.
 RESERVED = ("task", "phase", "error")
 
@@ -99,7 +99,7 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
     import pandas as pd  # noqa: PLC0415 - see above
 
     first = 0 if include_root else 1
-    rows = copy_results(run, first, limit)
+    rows = _copy_results(run, first, limit)
     unpack = Unpacker()
     columns: dict[str, Any] = {}
     several = len(np.unique(rows.task_ids)) > 1
@@ -107,7 +107,7 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
         columns["task"] = text_of([task.short_name for task in rows.tasks], rows.task_ids)
     for name, values in _input_columns(rows, unpack).items():
         columns[f"input_{name}" if name in RESERVED else encodable(name)] = values
-    for name, values in output_columns(rows, unpack).items():
+    for name, values in _output_columns(rows, unpack).items():
         columns[_free_name(encodable(name), columns)] = values
     columns["phase"] = text_of([phase.value for phase in PHASES], rows.phases)
     columns["error"] = sparse_text(rows.errors, len(rows.phases))
@@ -173,7 +173,7 @@ def _copy_rows(run: ReadRun, limit: int | None) -> _Rows:
     )
 
 
-def copy_results(run: ReadRun, first: int, limit: int | None) -> Results:
+def _copy_results(run: ReadRun, first: int, limit: int | None) -> Results:
     """Inputs and outputs of actions from one on."""
     columns = Columns(run)
     columns.refresh(None if limit is None else first + limit)
@@ -214,11 +214,6 @@ def reason_of(state: RunState, row: int) -> str:
 
 
 # ------------------------------------------------------------------ columns
-def phase_words(rows: Results) -> Objects:
-    """The column `phase`."""
-    return np.array([phase.value for phase in PHASES], object)[rows.phases]
-
-
 def _typed(values: Any, index: pd.RangeIndex) -> pd.Series[Any]:
     """A column with the type of its values, where they have one in common."""
     import pandas as pd  # noqa: PLC0415 - see above
@@ -261,9 +256,9 @@ def _input_columns(rows: Results, unpack: Unpacker) -> dict[str, Any]:
     return columns
 
 
-def output_columns(rows: Results, unpack: Unpacker) -> dict[str, Any]:
+def _output_columns(rows: Results, unpack: Unpacker) -> dict[str, Any]:
     """The columns that outputs become; NaN where there is none."""
-    where = np.flatnonzero(np.isin(rows.phases, _HAS_OUTPUT))
+    where = np.flatnonzero(np.isin(rows.phases, HAS_OUTPUT))
     whole = len(where) == len(rows.phases)
     values = unpack.all(rows.outputs if whole else [rows.outputs[position] for position in where.tolist()])
     named = [task.outputs for task in rows.tasks]

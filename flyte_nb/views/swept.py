@@ -2,7 +2,7 @@
 
 A sweep (`flyte.map_frame`) keeps what it mapped as its root's input, and its root calls rows in their order, so the table
 is made from the records alone: while the run goes on, after it, and of a stored run. Rows that were not called yet are
-`queued`.
+`queued`. Of a stream the table has the rows that were called: their inputs, and what the root kept beside them.
 
 Must not know: how a sweep is driven, or how a table is displayed.
 """
@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 
 from flyte_nb.core.payloads import Blob, Item, unpack
-from flyte_nb.core.phases import ActionPhase
 from flyte_nb.core.state import RunState
-from flyte_nb.core.sweep import is_sweep
-from flyte_nb.views.columns import Columns, Numbers, ReadRun
-from flyte_nb.views.frames import RESERVED, Results, output_columns, phase_words, results_frame, results_of
-from flyte_nb.views.spread import Unpacker
-from flyte_nb.views.textcolumns import sparse_text
+from flyte_nb.core.sweep import Streamed, is_sweep
+from flyte_nb.views.columns import ReadRun
+from flyte_nb.views.frames import results_frame
+from flyte_nb.views.joining import join, typed
+from flyte_nb.views.sweeprows import SweepRows, called_rows
 
 #: Frames of so many sweeps are kept unpacked: a table that refreshes itself asks for its frame five times a second.
 _KEPT_FRAMES = 4
@@ -36,12 +35,14 @@ class Mapped:
     """What a sweep mapped.
 
     Attributes:
-        frame: the input frame, a row an action.
-        rename: parameters by column.
+        frame: the input frame, or what stands for a stream.
+        batch_size: most rows in one call; None if there is a call for each.
+        splits: whether the halves of failed batches are called again.
     """
 
-    frame: pd.DataFrame
-    rename: dict[Hashable, str]
+    frame: pd.DataFrame | Streamed
+    batch_size: int | None
+    splits: bool
 
 
 def results_table(run: ReadRun, *, limit: int | None = None) -> pd.DataFrame:
@@ -57,10 +58,12 @@ def mapped_by(run: ReadRun) -> Mapped | None:
         return None
     try:
         frame = _frame(items["frame"])
-        rename = unpack(items["rename"]) or {}
+        size = unpack(items["batch_size"])
     except Exception:  # noqa: BLE001 - a class that is no longer there, for instance: then it reads as any other run
         return None
-    return Mapped(frame, dict(rename)) if isinstance(frame, pd.DataFrame) and isinstance(rename, dict) else None
+    if not isinstance(frame, pd.DataFrame | Streamed):
+        return None
+    return Mapped(frame, size if isinstance(size, int) else None, unpack(items["on_batch_error"]) == "split")
 
 
 def swept_frame(run: ReadRun, mapped: Mapped, *, limit: int | None = None) -> pd.DataFrame:
@@ -75,18 +78,15 @@ def swept_frame(run: ReadRun, mapped: Mapped, *, limit: int | None = None) -> pd
         The columns and the index of the input frame, then outputs, `phase` and `error`. An input column named `task`, `phase`
         or `error` gets the prefix `input_`, an output named like an input column the prefix `output_`.
     """
-    frame = mapped.frame if limit is None else mapped.frame.iloc[:limit]
-    rows = _rows_of_children(run, len(frame))
-    joined = frame.copy(deep=False)
-    joined.columns = pd.Index(_input_labels(frame.columns), tupleize_cols=False) if frame.columns.nlevels == 1 else frame.columns
-    labels = _Labels(joined.columns)
-    for name, values in output_columns(rows, Unpacker()).items():
-        _join(joined, labels.free(name), values, len(rows.phases))
-    phases = np.full(len(frame), ActionPhase.QUEUED.value, object)
-    phases[: len(rows.phases)] = phase_words(rows)
-    joined[labels.exact("phase")] = phases
-    joined[labels.exact("error")] = sparse_text(rows.errors, len(frame))
-    return joined
+    if isinstance(mapped.frame, pd.DataFrame):
+        rows = called_rows(run, len(mapped.frame), mapped.batch_size, splits=mapped.splits, limit=limit)
+        frame = mapped.frame if limit is None else mapped.frame.iloc[:limit]
+    else:
+        counted = mapped.frame.frame_parameter or next(iter(mapped.frame.labels), "")
+        rows = called_rows(run, None, mapped.batch_size, splits=mapped.splits, counted=counted, limit=limit)
+        frame = _streamed_frame(rows, mapped.frame)
+        frame = frame if limit is None else frame.iloc[:limit]
+    return join(frame, rows.outputs(len(frame)), rows.phases(len(frame)), rows.errors(len(frame)))
 
 
 def _root_inputs(state: RunState) -> dict[str, Item] | None:
@@ -111,50 +111,41 @@ def _frame(item: Item) -> object:
     return _frames[key][1]
 
 
-def _rows_of_children(run: ReadRun, most: int) -> Results:
-    """The results of what the root called, in order."""
-    children = run.read(lambda state: _children(state, most))
-    columns = Columns(run)
-    columns.refresh(int(children[-1]) + 1 if len(children) else 1)
-    return results_of(run, columns, children)
+# ------------------------------------------------------------------ streams
+def _streamed_frame(rows: SweepRows, streamed: Streamed) -> pd.DataFrame:
+    """The rows of a stream that were called, from their inputs."""
+    kept = _kept_frame(rows)
+    if streamed.frame_parameter:
+        parts = [part for part in rows.inputs(streamed.frame_parameter, by_item=False) if isinstance(part, pd.DataFrame)]
+        taken = pd.concat(parts).set_axis(kept.index) if sum(map(len, parts)) == len(kept) and parts else pd.DataFrame(index=kept.index)
+    else:
+        columns = {label: typed(np.fromiter(rows.inputs(name), object, len(kept))) for name, label in streamed.labels.items()}
+        taken = pd.DataFrame({label: column.array for label, column in columns.items()}, index=kept.index)
+    for label in kept.columns:
+        if label not in taken.columns and label not in kept.index.names:
+            taken[label] = kept[label].array
+    return taken
 
 
-def _children(state: RunState, most: int) -> Numbers:
-    parts: list[Numbers] = []
+def _kept_frame(rows: SweepRows) -> pd.DataFrame:
+    """What was kept of the rows beside their inputs; where nothing was, they are counted."""
+    parts: list[pd.DataFrame] = []
     count = 0
-    for rows in state.children.get(0, ()):
-        if state.task_of(rows[0]).kind == "task":
-            parts.append(np.arange(rows.start, rows.stop))
-            count += len(rows)
-        if count >= most:
-            break
-    return np.concatenate(parts)[:most] if parts else np.empty(0, np.int64)
+    for first, part in rows.kept():
+        if first > count:
+            parts.append(pd.DataFrame(index=pd.RangeIndex(count, first)))
+        parts.append(part)
+        count = first + len(part)
+    total = rows.count
+    if total > count:
+        parts.append(pd.DataFrame(index=pd.RangeIndex(count, total)))
+    kept = pd.concat(parts) if parts else pd.DataFrame(index=pd.RangeIndex(0))
+    return kept.iloc[:total]
 
 
-def _input_labels(columns: pd.Index[Any]) -> list[Hashable]:
-    return [f"input_{label}" if label in RESERVED else label for label in columns]
+def labels_of(mapped: Mapped) -> list[Hashable]:
+    """The labels of what was mapped, in order."""
+    return list(mapped.frame.columns) if isinstance(mapped.frame, pd.DataFrame) else list(mapped.frame.labels.values())
 
 
-class _Labels:
-    """Labels for columns that are joined to a frame's own."""
-
-    def __init__(self, taken: pd.Index[Any]) -> None:
-        self._taken = set(taken)
-        self._levels = taken.nlevels
-
-    def free(self, name: str) -> Hashable:
-        """A label that no input has."""
-        while self.exact(name) in self._taken or name in RESERVED:
-            name = f"output_{name}"
-        self._taken.add(self.exact(name))
-        return self.exact(name)
-
-    def exact(self, name: str) -> Hashable:
-        """A name as a label; with several levels the others are empty."""
-        return name if self._levels == 1 else (name, *[""] * (self._levels - 1))
-
-
-def _join(joined: pd.DataFrame, label: Hashable, values: Any, known: int) -> None:
-    column = np.full(len(joined), np.nan, object)
-    column[:known] = values
-    joined[label] = pd.Series(column, index=joined.index).infer_objects().array
+__all__: list[Any] = ["Mapped", "labels_of", "mapped_by", "results_table", "swept_frame"]

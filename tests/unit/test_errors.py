@@ -23,6 +23,7 @@ OTHER_ARGUMENTS: dict[str, st.SearchStrategy[errors.BaseRuntimeError]] = {
     "InitializationError": st.builds(errors.InitializationError, WORDS, st.just("system"), WORDS),
     "NotSerializableError": st.builds(errors.NotSerializableError, WORDS, WORDS, WORDS, reason=WORDS, is_output=st.booleans()),
     "OutputTooLargeError": st.builds(errors.OutputTooLargeError, WORDS, st.integers(0, 2**40), st.integers(0, 2**40)),
+    "BatchSizeError": st.builds(errors.BatchSizeError, WORDS, st.integers(0), st.none() | st.integers(0), type_name=WORDS, which=WORDS),
     "ActionLimitError": st.builds(errors.ActionLimitError, WORDS, st.integers()),
     "WorkerImportError": st.builds(errors.WorkerImportError, WORDS, WORDS, worker=st.none() | WORDS, reason=WORDS),
     "WorkerLostError": st.builds(errors.WorkerLostError, WORDS, WORDS, attempts=st.integers(1, 9), worker=WORDS, reason=WORDS),
