@@ -126,6 +126,7 @@ class Outcome:
     failure: Failure | None = None
     where: Whereabouts | None = None
     error: Exception | None = None
+    is_batch: bool = True
 
     def exception(self, task: str) -> Exception:
         """The error, made anew for each item that gets it; it tells the batch."""
@@ -138,7 +139,7 @@ class Outcome:
                 error = error_of(self.failure, self.where)
         if error is None:
             raise RuntimeError("items without results and without an error")
-        if self.failure is not None or self.span.count > 1:
+        if self.is_batch:
             error.add_note(f"It is the error of a batch of task {task}: {self.span.words()}.")
         return error
 
@@ -181,7 +182,7 @@ class BatchFan:
         self._most, self._at_once = concurrency or ahead, at_once
         self._is_open = is_open
         self._splits = on_error == "split"
-        self._keeps_results = keeps_results
+        self.keeps_results = keeps_results
         self._stream: ResultStream | None = None
         self._frame: Frame | None = None
         self._group = ""
@@ -206,6 +207,11 @@ class BatchFan:
         if self._stream is None:
             raise RuntimeError("the map was not opened")
         return self._stream
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether a call takes many items; else each takes one, and what it returns is its result."""
+        return isinstance(self.task, BatchTask)
 
     @property
     def done(self) -> bool:
@@ -279,7 +285,7 @@ class BatchFan:
         if self._splits and batch.span.count > 1:
             self._waiting.extend(batch.halves())
         else:
-            self._settle(Outcome(batch.span, error=error))
+            self._settle(Outcome(batch.span, error=error, is_batch=batch.span.count > 1))
 
     # ------------------------------------------------------------------ looking
     def _look(self) -> None:
@@ -294,21 +300,23 @@ class BatchFan:
             position, batch = called.popleft()
             succeeded, item, where = stream.result(position)
             if not isinstance(item, Failure):
-                if self._keeps_results and succeeded:
+                if self.keeps_results and succeeded:
                     self._settle(self._results(batch.span, unpack(item)))
             elif self._splits and batch.span.count > 1 and not is_stopped(item):
                 self._waiting.extend(batch.halves())
             else:
-                self._settle(Outcome(batch.span, failure=item, where=where))
+                self._settle(Outcome(batch.span, failure=item, where=where, is_batch=self.is_batched))
 
     def _results(self, span: Span, value: object) -> Outcome:
+        if not self.is_batched:
+            return Outcome(span, results=[value])
         try:
             return Outcome(span, results=check_count(value, span.count, self.task.name, span.words()))
         except errors.BatchSizeError as error:  # a result of the cache that another kind of call left there
             return Outcome(span, error=error)
 
     def _settle(self, outcome: Outcome) -> None:
-        if self._keeps_results:
+        if self.keeps_results:
             self._ready[outcome.span.start] = outcome
 
     # ------------------------------------------------------------------ outcomes by item

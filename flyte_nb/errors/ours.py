@@ -90,8 +90,8 @@ class BatchSizeError(RuntimeUserError):
     results: int | None = None
 
     def __init__(self, task: str, items: int, results: int | None, *, type_name: str = "", which: str = "") -> None:
-        got = f"a {type_name}" if results is None else f"{results:,} {'result' if results == 1 else 'results'}"
-        batch = f"a batch of {items:,} {'item' if items == 1 else 'items'}" + (f" ({which})" if which else "")
+        got = f"a {type_name}" if results is None else f"{results} {'result' if results == 1 else 'results'}"
+        batch = f"a batch of {items} {'item' if items == 1 else 'items'}" + (f" ({which})" if which else "")
         super().__init__(
             "BatchSizeError",
             f"Task '{task}' returned {got} for {batch}: return a list with one result for each item, in their order, or a frame with "

@@ -140,19 +140,38 @@ class Choice:
 
 
 def uniform(low: float, high: float) -> Uniform:
-    """Every number from `low` to `high` is equally likely.
+    """Every number between two borders is equally likely.
+
+    Args:
+        low: the lower border.
+        high: the upper one.
 
     Raises:
         ValueError: `low` is above `high`, or one is not finite.
+
+    Example:
+        >>> from flyte_nb import sample, uniform
+        >>> sample(1000, 0, dropout=uniform(0.1, 0.5))["dropout"].between(0.1, 0.5).all().item()
+        True
     """
     return Uniform(low, high)
 
 
 def loguniform(low: float, high: float) -> LogUniform:
-    """Every order of magnitude from `low` to `high` is equally likely: for rates and strengths.
+    """Every order of magnitude between two borders is equally likely: for rates and strengths.
+
+    Args:
+        low: the lower border, above 0.
+        high: the upper one.
 
     Raises:
         ValueError: `low` is not above 0, or above `high`.
+
+    Example:
+        >>> from flyte_nb import loguniform, sample
+        >>> drawn = sample(1000, 0, lr=loguniform(1e-5, 1e-1))["lr"]
+        >>> 400 < (drawn < 1e-3).sum().item() < 600
+        True
     """
     return LogUniform(low, high)
 
@@ -166,25 +185,48 @@ def normal(mean: float = 0.0, deviation: float = 1.0) -> Normal:
 
     Raises:
         ValueError: the deviation is negative.
+
+    Example:
+        >>> from flyte_nb import normal, sample
+        >>> 9.9 < sample(1000, 0, height=normal(10, 1))["height"].mean().item() < 10.1
+        True
     """
     return Normal(mean, deviation)
 
 
 def lognormal(mean: float = 0.0, deviation: float = 1.0) -> Normal:
-    """Numbers above 0 whose logarithm is normal, with this mean and standard deviation (of the logarithm).
+    """Numbers above 0 whose logarithm is normal.
+
+    Args:
+        mean: the middle of the logarithm.
+        deviation: the standard deviation of the logarithm.
 
     Raises:
         ValueError: the deviation is negative.
+
+    Example:
+        >>> from flyte_nb import lognormal, sample
+        >>> 0.9 < sample(1000, 0, scale=lognormal(0, 0.5))["scale"].median().item() < 1.1
+        True
     """
     return Normal(mean, deviation, is_exponent=True)
 
 
 def randint(low: int, high: int) -> RandInt:
-    """Whole numbers from `low` on, below `high`: those of `range(low, high)`, equally likely.
+    """Whole numbers as of `range(low, high)`, equally likely.
+
+    Args:
+        low: the first.
+        high: the end, which is not drawn itself.
 
     Raises:
         TypeError: no whole numbers.
         ValueError: there is none between the two.
+
+    Example:
+        >>> from flyte_nb import randint, sample
+        >>> sorted(set(sample(1000, 0, depth=randint(3, 6))["depth"].tolist()))
+        [3, 4, 5]
     """
     return RandInt(low, high)
 
@@ -198,6 +240,12 @@ def choice(values: Any, weights: Sequence[float] | None = None) -> Choice:
 
     Raises:
         ValueError: there are none, or the weights do not fit.
+
+    Example:
+        >>> from flyte_nb import choice, sample
+        >>> drawn = sample(1000, 0, kernel=choice(["rbf", "poly"], weights=[9, 1]))["kernel"]
+        >>> 850 < (drawn == "rbf").sum().item() < 950
+        True
     """
     return Choice(tuple(values_of(values)), None if weights is None else tuple(weights))
 

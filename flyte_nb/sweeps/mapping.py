@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from flyte_nb import workspace
 from flyte_nb.authoring.fanout import unwrap
+from flyte_nb.authoring.task import Task
 from flyte_nb.core.batching import OnBatchError
+from flyte_nb.core.current import CURRENT
 from flyte_nb.remote import Run
-from flyte_nb.sweeps.plan import Options
+from flyte_nb.sweeps.plan import Options, Plan
 from flyte_nb.sweeps.root import SweepTask, TaskReference
 
 
@@ -39,7 +41,8 @@ class MapFrame:
 
     Returns:
         A run, at once. Its `results` is the frame with the outputs joined, index and order kept, and the columns
-        `phase` and `error`; rows that fail do not fail the run.
+        `phase` and `error`; rows that fail do not fail the run. Inside of a task the calls are those of the running action: it
+        waits for them, and what it returns has the same `results`.
 
     Raises (when called; nothing is started then):
         ValueError: a parameter has no column, a column is there twice, or `rename` names what is not there.
@@ -74,20 +77,63 @@ class MapFrame:
         keep: Iterable[Hashable] | None = None,
         recover: str | None = None,
     ) -> Run:
-        """Start the run."""
-        from flyte_nb.sweeps.planning import planned  # noqa: PLC0415 - pandas takes half a second to load
+        """Start the run; inside of a task, make the calls and wait for them."""
+        options = _options(rename, concurrency, group_name, batch_size, on_batch_error, keep)
+        target, plan, kept, inputs = _planned(task, frame, options)
+        here = CURRENT.get()
+        if here is None:
+            return workspace.current().run_task(SweepTask.around(plan), inputs, recover=recover, **self._options)
+        from flyte_nb.sweeps.within import swept  # noqa: PLC0415 - it needs pandas
 
-        target, prefix, keywords = unwrap(task, "flyte.map_frame")
-        bound = {**dict(zip(target.facts.parameters, prefix, strict=False)), **keywords}
-        kept = None if keep is None else tuple([keep] if isinstance(keep, str) else keep)
-        options = Options(rename, bound, concurrency, group_name, batch_size, on_batch_error, kept)
-        plan, frame = planned(target, frame, options)
-        inputs = (TaskReference.to(target), frame, *(getattr(options, field.name) for field in fields(options)))
-        return workspace.current().run_task(SweepTask.around(plan), inputs, recover=recover, **self._options)
+        _check_within(target, recover)
+        return swept(plan, kept, here)  # type: ignore[return-value]  # it stands for the run, where there is one already
 
-    async def aio(self, task: Any, frame: Any, **options: Any) -> Run:
-        """Start the run without blocking the loop."""
-        return await asyncio.to_thread(self, task, frame, **options)
+    async def aio(
+        self,
+        task: Any,
+        frame: Any,
+        *,
+        recover: str | None = None,
+        **options: Any,
+    ) -> Run:
+        """The same without blocking the loop; inside of a task, it is awaited until all rows have ended."""
+        here = CURRENT.get()
+        if here is None:
+            return await asyncio.to_thread(self, task, frame, recover=recover, **options)
+        target, plan, kept, _ = await asyncio.to_thread(_planned, task, frame, _options(**options))
+        from flyte_nb.sweeps.within import swept_async  # noqa: PLC0415 - it needs pandas
+
+        _check_within(target, recover)
+        return await swept_async(plan, kept, here)  # type: ignore[return-value]  # as above
 
     def __repr__(self) -> str:
         return "<flyte_nb.map_frame>"
+
+
+def _options(
+    rename: Mapping[Hashable, str] | None = None,
+    concurrency: int = 0,
+    group_name: str | None = None,
+    batch_size: int | None = None,
+    on_batch_error: OnBatchError = "fail",
+    keep: Iterable[Hashable] | None = None,
+) -> Options:
+    kept = None if keep is None else tuple([keep] if isinstance(keep, str) else keep)
+    return Options(rename, None, concurrency, group_name, batch_size, on_batch_error, kept)
+
+
+def _planned(task: Any, frame: Any, options: Options) -> tuple[Task[..., Any], Plan, Any, tuple[Any, ...]]:
+    """The task, what is called, what stands for the frame, and what the root of a run gets."""
+    from flyte_nb.sweeps.planning import planned  # noqa: PLC0415 - pandas takes half a second to load
+
+    target, prefix, keywords = unwrap(task, "flyte.map_frame")
+    bound = {**dict(zip(target.facts.parameters, prefix, strict=False)), **keywords}
+    options = replace(options, bound=bound)
+    plan, kept = planned(target, frame, options)
+    inputs = (TaskReference.to(target), kept, *(getattr(options, field.name) for field in fields(options)))
+    return target, plan, kept, inputs
+
+
+def _check_within(task: Task[..., Any], recover: str | None) -> None:
+    if recover is not None:
+        raise ValueError(f"map_frame({task.name}, recover=...) starts a run; inside of a task there is one: recover that.")

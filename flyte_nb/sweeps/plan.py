@@ -40,11 +40,13 @@ class Part:
         first: position of its first row.
         batches: its rows, ready to be called.
         kept: what is kept of them beside their inputs; None if that is nothing.
+        rows: what the table of results shows of them.
     """
 
     first: int
     batches: list[Batch]
     kept: Any = None
+    rows: Any = None
 
 
 @dataclass(slots=True)

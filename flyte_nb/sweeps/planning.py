@@ -126,7 +126,7 @@ def _parts(rows: Rows, chunks: Iterator[pd.DataFrame], options: Options) -> Iter
     for chunk in chunks:
         for lo in range(0, len(chunk), SLICE_ROWS):
             some = chunk.iloc[lo : lo + SLICE_ROWS]
-            yield Part(first, _bound(rows, some, options, first), _kept(some, options.keep, first))
+            yield Part(first, _bound(rows, some, options, first), _kept(some, options.keep, first), _shown(rows, some, options.keep))
             first += len(some)
 
 
@@ -145,6 +145,14 @@ def _kept(some: pd.DataFrame, keep: tuple[Hashable, ...] | None, first: int) -> 
     if is_default or counts:
         return None if not len(kept.columns) else kept.set_axis(pd.RangeIndex(first, first + len(some)))
     return kept
+
+
+def _shown(rows: Rows, some: pd.DataFrame, keep: tuple[Hashable, ...] | None) -> pd.DataFrame:
+    """The columns that became inputs, and those to keep."""
+    if rows.frame_parameter:
+        return some
+    used = {match.label for match in rows.matches}
+    return some.loc[:, [label in used or label in (keep or ()) for label in some.columns]]
 
 
 def _check_kept(task: Task[..., Any], keep: tuple[Hashable, ...] | None, columns: list[Hashable]) -> None:

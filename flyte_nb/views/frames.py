@@ -42,6 +42,8 @@ _ROWS_AT_A_TIME, _REASONS_AT_A_TIME = 16_384, 1_024
 _ENDED_BADLY = lookup(tuple(CODE[phase] for phase in (ActionPhase.FAILED, ActionPhase.TIMED_OUT, ActionPhase.ABORTED)))
 _NUMBERS: dict[frozenset[type], type] = {frozenset({int}): np.int64, frozenset({float}): np.float64, frozenset({bool}): np.bool_}
 HAS_OUTPUT = (CODE[ActionPhase.SUCCEEDED], CODE[ActionPhase.RECOVERED])
+#: Where a table of results keeps which of its columns are outputs (`DataFrame.attrs`).
+OUTPUTS = "flyte_nb_outputs"
 #: Columns of ours; an input of the same name becomes `input_<name>`.
 RESERVED = ("task", "phase", "error")
 
@@ -107,12 +109,16 @@ def results_frame(run: ReadRun, *, include_root: bool = False, limit: int | None
         columns["task"] = text_of([task.short_name for task in rows.tasks], rows.task_ids)
     for name, values in _input_columns(rows, unpack).items():
         columns[f"input_{name}" if name in RESERVED else encodable(name)] = values
+    outputs: list[str] = []
     for name, values in _output_columns(rows, unpack).items():
-        columns[_free_name(encodable(name), columns)] = values
+        outputs.append(_free_name(encodable(name), columns))
+        columns[outputs[-1]] = values
     columns["phase"] = text_of([phase.value for phase in PHASES], rows.phases)
     columns["error"] = sparse_text(rows.errors, len(rows.phases))
     index = pd.RangeIndex(first, first + len(rows.phases))
-    return pd.DataFrame({name: _typed(values, index) for name, values in columns.items()}, index=index)
+    made = pd.DataFrame({name: _typed(values, index) for name, values in columns.items()}, index=index)
+    made.attrs[OUTPUTS] = outputs
+    return made
 
 
 # ------------------------------------------------------------------ copies made while the state is locked

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flyte_nb.views.frames import RESERVED, Objects
+from flyte_nb.views.frames import OUTPUTS, RESERVED, Objects
 from flyte_nb.views.spread import Column, spread_outputs
 from flyte_nb.views.textcolumns import sparse_text
 from flyte_nb.views.wording import encodable
@@ -35,16 +35,13 @@ def join(frame: pd.DataFrame, outputs: Mapping[str, Column], phases: Objects, er
         column = np.full(len(joined), np.nan, object)
         column[positions] = np.fromiter(values, object, len(values))
         made[labels.free(encodable(name))] = typed(column).array
+    outputs_made = list(made)
     made[labels.exact("phase")] = phases
     made[labels.exact("error")] = sparse_text(errors, len(joined))
     for label, column in made.items():
         joined[label] = column
+    joined.attrs[OUTPUTS] = outputs_made
     return joined
-
-
-def output_labels(frame: pd.DataFrame, columns: pd.Index[Any]) -> list[Hashable]:
-    """Of a joined frame's columns, those that are outputs."""
-    return [label for label in columns[len(frame.columns) :] if (label[0] if isinstance(label, tuple) else label) not in RESERVED]
 
 
 def spread(values: Objects, present: np.ndarray[Any, np.dtype[np.intp]], declared: tuple[str, ...]) -> dict[str, Column]:

@@ -9,18 +9,17 @@ Must not know: how the columns are made, or when views are painted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
+from flyte_nb.views.exploding import ResultsFrame
 from flyte_nb.views.livequery import Change, LiveQuery
 from flyte_nb.views.livetable import BUILD, Kind, LiveTable, in_kernel
-from flyte_nb.views.plots import SweepPlots
 from flyte_nb.views.shown import ShownRun
 
 
-class LiveFrame(pd.DataFrame):
+class LiveFrame(ResultsFrame):
     """A run's actions or results: a DataFrame of this moment that refreshes itself where it is displayed.
 
     Args:
@@ -33,21 +32,9 @@ class LiveFrame(pd.DataFrame):
     _as_built: pd.DataFrame
 
     def __init__(self, run: ShownRun, kind: Kind, *, table: LiveTable | None = None) -> None:
-        super().__init__(BUILD[kind](run))  # type: ignore[call-arg]  # pandas' stubs type `__new__` only
+        super().__init__(BUILD[kind](run))
         object.__setattr__(self, "_live_table", table or LiveTable(run, kind))
         object.__setattr__(self, "_as_built", pd.DataFrame(self, copy=False))
-
-    @property
-    def _constructor(self) -> Callable[..., pd.DataFrame]:  # an operation's result is not live
-        return pd.DataFrame
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return pd.DataFrame, (self._plain(),)
-
-    @property
-    def plot(self) -> SweepPlots:
-        """All that `DataFrame.plot` has, and `heatmap`, `parallel` and `best_so_far`."""
-        return SweepPlots(self)
 
     def _plain(self) -> pd.DataFrame:
         return pd.DataFrame(self)
