@@ -1,4 +1,4 @@
-"""Decides what `python -m flyte_nb` does in a terminal: list stored runs, show one, tell the story of an action, take runs away.
+"""Decides what `python -m flyte_nb` does in a terminal: list stored runs, show one, tell the story of an action, take runs away, export.
 
 It only reads and prints; it starts no engine and no cluster. Exit codes: 0 is done, 1 is that there is no such run or action,
 or that the store cannot be used, 2 is a mistake in the command line.
@@ -19,6 +19,7 @@ from flyte_nb import errors
 from flyte_nb.core.index import RunEntry
 from flyte_nb.core.state import RunState
 from flyte_nb.core.summary import summarise
+from flyte_nb.moving import export
 from flyte_nb.remote.filters import wanted_runs
 from flyte_nb.settings import bytes_of, from_environment
 from flyte_nb.store.opening import open_store
@@ -45,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
+        if asked.command is _export:
+            _export(asked)
+            return 0
         store = _open(asked.store or from_environment().store)
         try:
             asked.command(store, asked)
@@ -96,6 +100,15 @@ def _parser() -> argparse.ArgumentParser:
     prune.add_argument("--keep", type=int, default=0, metavar="N", help="all but the latest N")
     prune.add_argument("--all", action="store_true", help="all that have ended")
     prune.add_argument("--dry-run", action="store_true", help="only tell what would go")
+
+    export = commands.add_parser("export", help="write a notebook's tasks as a module for the real Flyte SDK", description=_export.__doc__)
+    export.set_defaults(command=_export)
+    export.add_argument("notebook", help="the notebook, or a script; it is read and not run")
+    export.add_argument("file", nargs="?", help="the module; without it the text is printed")
+    export.add_argument("--tasks", metavar="NAMES", help="tasks, with commas between them (default all)")
+    export.add_argument("--driver", metavar="NAME", help="what the module starts: a task, or the --out name of a %%%%flyte_run cell")
+    export.add_argument("--strict", action="store_true", help="write nothing if the real SDK cannot run it")
+    export.add_argument("--force", action="store_true", help="write over a file that was not exported, or was edited since")
     return parser
 
 
@@ -205,6 +218,19 @@ def _prune(store: RunStore, asked: argparse.Namespace) -> None:
         _print(name)
     done = "would be taken away" if asked.dry_run else "taken away"
     _warn(f"{plural(len(pruned.runs), 'run')} {done}, {size(pruned.size_bytes)}")
+
+
+def _export(asked: argparse.Namespace) -> None:
+    """Write the tasks of a stored notebook as a plain module with `import flyte`, and tell what the real SDK cannot run of it."""
+    try:
+        made = export(asked.file, notebook=asked.notebook, tasks=asked.tasks, driver=asked.driver, strict=asked.strict, force=asked.force)
+    except ValueError as error:
+        raise _Refusal(str(error)) from error
+    if asked.file is None:
+        sys.stdout.write(made.text)
+        _warn(repr(made))
+    else:
+        _print(repr(made))
 
 
 # ------------------------------------------------------------------ finding and telling

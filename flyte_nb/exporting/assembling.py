@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flyte_nb.exporting import drivers, importing
+from flyte_nb.exporting import drivers, importing, standins
 from flyte_nb.exporting.drivers import Driver
 from flyte_nb.exporting.flytes import FLYTES, OURS
 from flyte_nb.exporting.importing import ImportLine, IsOwn
@@ -52,6 +52,9 @@ class Assembly:
         self._paths = {path for each in self._all() for path in _paths(each.node)}
         self._taken = {name for each in self._all() for name in each.binds | each.uses.now | each.uses.later}
         self._environments: dict[str, str] = {}
+        self._main_name = ""
+        used = {path for each in self._all() for _, path in self._replaced(each.node)}
+        self._standins = {name: self._new_name(name, f"flyte_{name}") for name in standins.with_needed(used)}
 
     def _all(self) -> list[Statement]:
         return [*self._statements, *self._piece.inner.values()]
@@ -77,6 +80,16 @@ class Assembly:
             names[name] = FLYTES if free and not {name, FLYTES} & bound and (name == FLYTES or not in_text) else name
         return names
 
+    def _replaced(self, node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+        """Expressions that name something of ours for which the module has a stand-in, and what they name."""
+        driver = self._driver
+        called = driver.call.func if driver is not None and driver.is_table and driver.call is not None else None
+        for each in ast.walk(node):
+            if isinstance(each, ast.Attribute | ast.Name):
+                path = (self._notebook.flyte.path(each) or "").removesuffix(".aio")
+                if path in standins.ANYWHERE or (called is each and path == "map_frame"):
+                    yield each, path
+
     def _new_name(self, *wanted: str) -> str:
         numbered = (f"{wanted[-1]}_{number}" for number in range(2, 1000))
         name = next(each for each in [*wanted, *numbered] if each not in self._taken)
@@ -95,7 +108,8 @@ class Assembly:
 
     def _lines(self, statement: Statement) -> list[ImportLine]:
         wanted = self._piece.wanted.get(statement.number, set())
-        return importing.lines_of(statement, wanted, names=self._names, is_own=self._is_own, paths=self._paths)
+        lines = importing.lines_of(statement, wanted, names=self._names, is_own=self._is_own, paths=self._paths)
+        return [line for line in lines if line.module != FLYTES or line.name not in self._standins]
 
     def _is_hoisted(self, statement: Statement) -> bool:
         """Whether an import stands at the top: what it binds is bound by nothing else, and nothing before it changes where it looks."""
@@ -138,6 +152,8 @@ class Assembly:
 
     # ------------------------------------------------------------------ code
     def _code(self) -> Iterator[Part]:
+        for name in self._standins:
+            yield Part(standins.STANDINS[name][0].strip("\n").format(**self._standins))
         for name, literal in sorted(self._piece.frozen.items()):
             yield Part(f"{name} = {literal}  # as it was when this was written")
         for statement in self._statements:
@@ -153,13 +169,19 @@ class Assembly:
 
     def _text(self, statement: Statement, *, returns: bool = False) -> str:
         text = CellText(statement.cell.source)
-        edits = renamed(text, statement.node, self._names)
+        edits = self._edits(text, statement.node)
         if statement.is_task and not getattr(statement.node, "decorator_list", []):
             edits.append(self._decorator(statement, text))
         if returns:
             start, _ = text.span(statement.node)
-            edits.append(Edit(start, start, "return "))
+            edits.append(Edit(start, start, "return await " if self._driver is not None and self._driver.is_table else "return "))
         return text.statement(statement, edits)
+
+    def _edits(self, text: CellText, node: ast.AST) -> list[Edit]:
+        """What has to be changed in some code: names of the package, and those that have a stand-in."""
+        replaced = [Edit(*text.span(each), self._standins[path]) for each, path in self._replaced(node)]
+        edits = renamed(text, node, self._names)
+        return [*replaced, *(each for each in edits if not any(other.start <= each.start and each.end <= other.end for other in replaced))]
 
     def _decorator(self, statement: Statement, text: CellText) -> Edit:
         line = statement.cell.task
@@ -205,9 +227,8 @@ class Assembly:
 
     # ------------------------------------------------------------------ the driver
     def _main(self) -> Iterator[Part]:
-        if self._driver is None or self._driver.cell is None:
+        if self._driver is None or not self._driver.has_body:
             return
-        cell = self._driver.cell
         called = sorted({self.environment(each) for each in self._called(list(self._piece.inner.values()))} - {""})
         environment = self._notebook.environment_variable(DRIVERS_ENVIRONMENT, END) or self._environments.get(DRIVERS_ENVIRONMENT)
         if environment is None:
@@ -216,12 +237,16 @@ class Assembly:
         elif [each for each in called if each != environment]:
             yield Part(f"{environment}.add_dependency({', '.join(each for each in called if each != environment)})")
         self._main_name = self._new_name("main", "driver")
-        last = drivers.returned(self._piece, cell)
+        last = drivers.returned(self._piece, self._driver)
         texts = {number: self._text(each, returns=number == last) for number, each in self._piece.inner.items()}
-        lines = drivers.body(self._piece, cell, texts)
+        lines = drivers.body(self._piece, self._driver, texts)
         returns = "Any" if any(line.lstrip().startswith("return ") or "\nreturn " in line for line in lines) or last is not None else "None"
         text = "\n".join(lines or ["pass"])
-        yield Part(f"@{environment}.task\nasync def {self._main_name}() -> {returns}:\n{shifted(text, INDENT)}", cell.label)
+        yield Part(f"@{environment}.task\nasync def {self._main_name}() -> {returns}:\n{shifted(text, INDENT)}", self._driver_label())
+
+    def _driver_label(self) -> str:
+        last = self._piece.inner[max(self._piece.inner)] if self._piece.inner else None
+        return last.cell.label if last is not None else ""
 
     def _called(self, statements: list[Statement]) -> list[Statement]:
         """Tasks of the module that some code calls, in itself or in what it uses."""
@@ -238,6 +263,15 @@ class Assembly:
                         found.append(other)
         return found
 
+    @property
+    def standins(self) -> list[str]:
+        """Names of ours that a function of the module stands in for."""
+        return [name for name in self._standins if name != "values_of"]
+
+    def is_task(self, name: str) -> bool:
+        """Whether this is the name of a task of the module."""
+        return name in self._tasks
+
     def dependencies(self) -> Iterator[tuple[Statement, str, str]]:
         """Tasks that call tasks of another environment: the task, its environment, and the other one."""
         for task in self._tasks.values():
@@ -248,19 +282,21 @@ class Assembly:
     def _entry(self) -> Iterator[Part]:
         if self._driver is None:
             return
-        call = f"flyte.run({self._main_name if self._driver.cell is not None else self._driver.task})"
-        label = ""
-        if self._driver.call is not None and self._driver.statement is not None:
+        call = f"flyte.run({self._main_name or self._driver.task})"
+        label = self._driver_label()
+        if not self._main_name and self._driver.call is not None and self._driver.statement is not None:
             call, label = self._call(self._driver.statement, self._driver.call), self._driver.statement.cell.label
         setting_up = self._set_up()
         handle = self._new_name("run", "started")
-        lines = [setting_up, f"{handle} = {call}", f"{handle}.wait()", f"print({handle}.outputs()[0])"]
+        texts = {number: self._text(each) for number, each in self._piece.inner.items()} if not self._main_name else {}
+        earlier = drivers.earlier_runs(self._piece, texts) if texts else []
+        lines = [setting_up, *earlier, f"{handle} = {call}", f"{handle}.wait()", f"print({handle}.outputs()[0])"]
         yield Part('if __name__ == "__main__":\n' + shifted("\n".join(lines), INDENT), label)
 
     def _call(self, statement: Statement, call: ast.Call) -> str:
         """The call of the driver as the notebook has it, in its blocking form."""
         text = CellText(statement.cell.source)
-        edits = renamed(text, call, self._names)
+        edits = self._edits(text, call)
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr == "aio":
             edits.append(Edit(text.span(func.value)[1], text.span(func)[1], ""))

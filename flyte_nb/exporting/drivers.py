@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flyte_nb.exporting.findings import ExportRefusedError, Finding
 from flyte_nb.exporting.names import FUNCTIONS
-from flyte_nb.exporting.notebook import IMPORTS, MAGIC, Notebook
+from flyte_nb.exporting.notebook import MAGIC, Notebook
 from flyte_nb.exporting.slicing import Slice, magic_place
 from flyte_nb.exporting.statements import Cell, Statement, own_nodes
 from flyte_nb.exporting.texts import INDENT, shifted
@@ -26,12 +26,19 @@ class Driver:
         task: the name of a task.
         statement: the statement with the call that ran the task.
         call: that call.
+        is_table: the call is one of `flyte.map_frame`.
     """
 
     cell: Cell | None = None
     task: str = ""
     statement: Statement | None = None
     call: ast.Call | None = None
+    is_table: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it becomes a task of its own."""
+        return self.cell is not None or self.is_table
 
 
 def chosen(notebook: Notebook, tasks: dict[str, Statement], wanted: str | None) -> Driver | None:
@@ -46,9 +53,10 @@ def chosen(notebook: Notebook, tasks: dict[str, Statement], wanted: str | None) 
             known.append((statement.number, statement.cell.driver.out, Driver(statement.cell)))
             continue
         for call in own_nodes(statement.node):
-            task = _task_of(notebook, call)
-            if task in tasks:
-                known.append((statement.number, task, Driver(None, task, statement, call)))  # type: ignore[arg-type]  # it has a task
+            task, is_table = _task_of(notebook, call)
+            if task in tasks and isinstance(call, ast.Call):
+                driver = Driver(None, task, statement, call, is_table)
+                known += [(statement.number, name, driver) for name in (task, *sorted(statement.binds))]
     if wanted is not None:
         known = [each for each in known if each[1] == wanted]
         if not known and wanted in tasks:
@@ -61,26 +69,32 @@ def chosen(notebook: Notebook, tasks: dict[str, Statement], wanted: str | None) 
     return Driver(None, "main") if "main" in tasks else None
 
 
-def _task_of(notebook: Notebook, node: ast.AST) -> str:
-    """The name of the task that a call runs; "" if it is no such call."""
-    if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Name):
-        return ""
+def _task_of(notebook: Notebook, node: ast.AST) -> tuple[str, bool]:
+    """The name of the task that a call runs, and whether it does so for each row of a table; "" if it is no such call."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return "", False
     func = node.func.value if isinstance(node.func, ast.Attribute) and node.func.attr == "aio" else node.func
-    if notebook.flyte.path(func) == "run":
-        return node.args[0].id
+    path = notebook.flyte.path(func)
     context = func.value if isinstance(func, ast.Attribute) and func.attr == "run" else None
     is_context = isinstance(context, ast.Call) and notebook.flyte.path(context.func) == "with_runcontext"
-    return node.args[0].id if is_context else ""
+    first = node.args[0]
+    if path == "map_frame" and isinstance(first, ast.Call) and first.args:  # a partial of a task
+        first = first.args[0]
+    is_run = path in {"run", "map_frame"} or is_context
+    return (first.id if is_run and isinstance(first, ast.Name) else ""), path == "map_frame"
 
 
 # ------------------------------------------------------------------ the body of a cell
-def collect(piece: Slice, cell: Cell) -> list[Statement]:
-    """Take a driver's cell into a slice; returns its statements.
+def collect(piece: Slice, driver: Driver) -> None:
+    """Take the body of a driver into a slice.
 
     Raises:
         ExportRefusedError: it needs a magic.
     """
-    own = [each for each in piece.notebook.statements if each.cell is cell and not _is_line_magic(each)]
+    own = [each for each in piece.notebook.statements if each.cell is driver.cell and not _is_line_magic(each)]
+    if driver.is_table and driver.statement is not None and driver.call is not None:
+        asked = ast.copy_location(ast.Expr(driver.call), driver.call)
+        own = [Statement(driver.statement.number, driver.statement.cell, asked, driver.call.lineno)]
     for statement in own:
         if MAGIC in statement.uses.now | statement.uses.later:
             raise ExportRefusedError(f"{magic_place(statement)}: a driver in a module cannot use a magic or a shell command.")
@@ -88,29 +102,27 @@ def collect(piece: Slice, cell: Cell) -> list[Statement]:
     for statement in own:
         piece.inner.pop(statement.number)
         piece.drive(statement)
-        if not isinstance(statement.node, IMPORTS):
-            piece.inner[statement.number] = statement
-    return own
 
 
 def _is_line_magic(statement: Statement) -> bool:
     return isinstance(statement.node, ast.Expr) and MAGIC in statement.uses.now
 
 
-def returned(piece: Slice, cell: Cell) -> int | None:
+def returned(piece: Slice, driver: Driver) -> int | None:
     """The number of the statement whose value the driver returns: a last expression, as in the notebook."""
     last = piece.inner[max(piece.inner)] if piece.inner else None
-    if last is None or last.cell is not cell or cell.driver is None or cell.driver.silenced:
+    if last is None or not isinstance(last.node, ast.Expr):
         return None
-    return last.number if isinstance(last.node, ast.Expr) else None
+    line = last.cell.driver if last.cell is driver.cell else None
+    return last.number if driver.is_table or (line is not None and not line.silenced) else None
 
 
-def body(piece: Slice, cell: Cell, texts: Mapping[int, str]) -> list[str]:
+def body(piece: Slice, driver: Driver, texts: Mapping[int, str]) -> list[str]:
     """The lines of the driver's body.
 
     Args:
         piece: what goes into the module.
-        cell: the driver's cell.
+        driver: the driver.
         texts: statements by number, as the module has them.
     """
     shared = piece.outside & {name for statement in piece.inner.values() for name in statement.binds}
@@ -123,7 +135,9 @@ def body(piece: Slice, cell: Cell, texts: Mapping[int, str]) -> list[str]:
             lines.append(f"with flyte.group({own!r}):")
         lines.append(shifted(texts[number], INDENT if own else 0))
         group = own
-    return lines if returned(piece, cell) is not None else [*lines, *_results(piece, cell)]
+    if returned(piece, driver) is None and driver.cell is not None:
+        lines += _results(piece, driver.cell)
+    return lines
 
 
 def _results(piece: Slice, cell: Cell) -> list[str]:
@@ -163,19 +177,30 @@ def needs_inputs(statement: Statement) -> list[str]:
 
 
 def enter(piece: Slice, driver: Driver) -> bool:
-    """Take along what a call of the driver is given; whether all of it can stand in a module."""
+    """Take along what a call of the driver is given, earlier runs included; whether all of it can be had without a notebook."""
     if driver.call is None or driver.statement is None:
         return False
-    asked = ast.Expr(driver.call)
-    ast.copy_location(asked, driver.call)
+    asked = ast.copy_location(ast.Expr(driver.call), driver.call)
     statement = Statement(driver.statement.number, driver.statement.cell, asked, driver.call.lineno)
     before = list(piece.findings)
+    piece.driven = {"run"}
     for name in sorted(statement.uses.now | statement.uses.later | statement.uses.called):
         piece.driven_name(name, statement)
     failed = [each for each in piece.findings[len(before) :] if each.kind == "problem"]
-    if failed or piece.inner:  # what is given was found by a run
+    if failed:  # what is given was found by a driver, or by hand
         piece.inner.clear()
-        why = "; ".join(each.what for each in failed) or "its arguments are what a run found"
+        why = "; ".join(each.what for each in failed)
         piece.findings[:] = [*before, Finding("note", f"the call of `{driver.task}` is left out: {why}", cell=statement.where)]
         return False
     return True
+
+
+def earlier_runs(piece: Slice, texts: Mapping[int, str]) -> list[str]:
+    """The lines of what runs before the driver, and of waiting for it."""
+    lines = []
+    for number in sorted(piece.inner):
+        node = piece.inner[number].node
+        lines.append(texts[number])
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _task_of(piece.notebook, node.value)[0]:
+            lines.append(f"{node.targets[0].id}.wait()")
+    return lines

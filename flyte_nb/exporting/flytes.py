@@ -84,14 +84,12 @@ INSTEAD = {
     "durable": "`import flyte.durable`",
     "export": "nothing: this file is the export",
     "form": "the task's arguments on the command line: `flyte run FILE TASK --x 1`",
-    "grid": "`itertools.product(...)`, or a DataFrame that is made of it",
     "io": "`import flyte.io`",
     "live": "the run's page on the Flyte backend",
     "map_frame": "`flyte.map.aio(task, *(frame[name] for name in columns))`, or `asyncio.gather` over the rows in a driver task",
     "remote": "`import flyte.remote`",
     "report": "`import flyte.report`",
     "runs": "`flyte.remote.Run.listall()`",
-    "sample": "a list that is made with `random.Random(seed)`",
 }
 #: What to use instead of members of a run that only we have.
 INSTEAD_OF_RUN = {

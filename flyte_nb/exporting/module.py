@@ -6,6 +6,7 @@ Must not know: where cells come from, or where the text goes.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,10 +15,17 @@ from flyte_nb.exporting.assembling import Assembly, Part
 from flyte_nb.exporting.findings import ExportRefusedError, Finding
 from flyte_nb.exporting.flytes import FLYTES
 from flyte_nb.exporting.importing import IsOwn, group_of
-from flyte_nb.exporting.notebook import IMPORTS, Notebook
+from flyte_nb.exporting.names import words
+from flyte_nb.exporting.notebook import DEFINITIONS, IMPORTS, Notebook
 from flyte_nb.exporting.slicing import Slice
-from flyte_nb.exporting.statements import Cell, Statement, statements_of
+from flyte_nb.exporting.statements import CHANGING, Cell, Statement, dotted, own_nodes, statements_of
 from flyte_nb.exporting.texts import CellText
+
+#: Calls that make a value from what they are given.
+_QUICK = words(
+    "Counter Decimal Enum Lock NewType OrderedDict ParamSpec Path TypeVar clone_with compile date datetime defaultdict deque getLogger "
+    "items join keys namedtuple override partial split strip task time timedelta upper lower values"
+)
 
 #: Lays a module's text out; what it returns means the same.
 Formatter = Callable[[str], str]
@@ -93,7 +101,7 @@ def _wanted(known: dict[str, Statement], tasks: Sequence[str] | None, starts: dr
     unknown = [name for name in tasks or () if name not in known]
     if unknown:
         raise ExportRefusedError(f"There is no task {unknown[0]!r} in the notebook. Tasks: {', '.join(known) or 'none'}.")
-    if not known and (starts is None or starts.cell is None):
+    if not known and (starts is None or not starts.has_body):
         raise ExportRefusedError("The notebook defines no task: declare one with `@env.task` or `%%flyte_task`, and run its cell.")
     return {name: known[name] for name in tasks} if tasks else known
 
@@ -102,8 +110,8 @@ def _started(piece: Slice, starts: drivers.Driver | None, known: dict[str, State
     """Take the driver along; a task that needs inputs which cannot be had is not started by the module."""
     if starts is None:
         return None
-    if starts.cell is not None:
-        drivers.collect(piece, starts.cell)
+    if starts.has_body:
+        drivers.collect(piece, starts)
         return starts
     piece.take(known[starts.task])
     if starts.call is not None and drivers.enter(piece, starts):
@@ -121,7 +129,7 @@ def _started(piece: Slice, starts: drivers.Driver | None, known: dict[str, State
 
 
 def _name_of(starts: drivers.Driver | None) -> str:
-    return "" if starts is None else starts.task or "main"
+    return "" if starts is None else "main" if starts.has_body else starts.task
 
 
 def _take_paths(piece: Slice, is_own: IsOwn) -> None:
@@ -158,15 +166,36 @@ def _notes(piece: Slice, assembly: Assembly, is_own: IsOwn) -> Iterator[Finding]
     own_modules = {name: each for each in piece.module.values() for name in _modules(each.node) if is_own(name) or name.startswith(".")}
     for name, statement in sorted(own_modules.items()):
         yield Finding("note", f"`{name}` is a module of yours", "it has to be beside the exported one", cell=statement.where)
+    if assembly.standins:
+        yield Finding(
+            "note", f"only flyte_nb has {', '.join(f'`flyte.{name}`' for name in assembly.standins)}: functions of the module do it"
+        )
     for name in sorted(piece.frozen):
         yield Finding("note", f"`{name}` is written as the value that it has now: what made it cannot stand in a module")
     for statement in piece.statements():
         if isinstance(statement.node, ast.ImportFrom) and statement.node.names[0].name == "*":
             yield Finding("note", f"`from {statement.node.module} import *` is kept as it is", cell=statement.where)
-    yield from _left_out(piece)
+    made = [name for each in piece.statements() if _is_work(piece, each) for name in sorted(each.binds)]
+    if made:
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys(made))
+        yield Finding("note", f"made whenever the module is imported: {names}", "make what takes long in a task")
+    yield from _left_out(piece, assembly)
 
 
-def _left_out(piece: Slice) -> Iterator[Finding]:
+def _is_work(piece: Slice, statement: Statement) -> bool:
+    """Whether a statement at the top level of the module calls something that may take its time."""
+    if isinstance(statement.node, (*DEFINITIONS, *IMPORTS)) or piece.notebook.environment_name(statement) is not None:
+        return False
+    calls = [each.func for each in own_nodes(statement.node) if isinstance(each, ast.Call)]
+    return any(not _is_quick(piece, func) for func in calls)
+
+
+def _is_quick(piece: Slice, func: ast.expr) -> bool:
+    name = func.attr if isinstance(func, ast.Attribute) else dotted(func)
+    return piece.notebook.flyte.path(func) is not None or hasattr(builtins, name) or name in _QUICK or name in CHANGING
+
+
+def _left_out(piece: Slice, assembly: Assembly) -> Iterator[Finding]:
     """Calls for their own sake that name a variable of the module: whether they change it cannot be told from the text."""
     kept = {name for each in piece.module.values() if isinstance(each.node, ast.Assign | ast.AnnAssign) for name in each.binds}
     numbers = {**piece.module, **piece.inner}
@@ -180,6 +209,8 @@ def _left_out(piece: Slice) -> Iterator[Finding]:
             or _shows(call)
             or (is_last and isinstance(call.func, ast.Attribute))
         ):
+            continue
+        if assembly.is_task(dotted(call.func)):  # the plain function, tried by hand
             continue
         named = kept & {each.id for argument in [*call.args, call.func] for each in ast.walk(argument) if isinstance(each, ast.Name)}
         if named:

@@ -55,6 +55,7 @@ class Slice:
         findings: what cannot be taken along at all.
         outside: variables of the module that the driver reads.
         shows: `display` is used.
+        driven: why statements are taken into the body of the driver instead of the module.
     """
 
     def __init__(self, notebook: Notebook) -> None:
@@ -67,6 +68,7 @@ class Slice:
         self.findings: list[Finding] = []
         self.outside: set[str] = set()
         self.shows = False
+        self.driven: set[Reason] = {"driver", "await"}
         self._seen: set[tuple[int, int]] = set()
         self._missing: set[str] = set()
 
@@ -200,7 +202,7 @@ class Slice:
             self._unbound(name, statement, soft=False)
         elif binder.number in self.inner:
             return
-        elif self.notebook.reason(binder)[0] in {"driver", "await"}:
+        elif self.notebook.reason(binder)[0] in self.driven:
             self.drive(binder)
             for change in self.notebook.changes(name, binder, statement.number):
                 self.drive(change)
@@ -213,13 +215,22 @@ class Slice:
     def statements(self) -> list[Statement]:
         """The statements of the module in their order; those that say the same again are left out."""
         kept: list[Statement] = []
-        latest: dict[str, Statement] = {}
         for number in sorted(self.module):
             statement = self.module[number]
-            before = [latest.get(name) for name in sorted(statement.binds)]
-            same = before and all(each is not None and each.alike == statement.alike for each in before)
-            if same and not statement.binds & statement.uses.now:
-                continue
-            kept.append(statement)
-            latest.update(dict.fromkeys(statement.binds, statement))
+            if not _says_it_again(statement, kept):
+                kept.append(statement)
         return kept
+
+
+def _says_it_again(statement: Statement, before: list[Statement]) -> bool:
+    """Whether a statement would give its names the values that they have: it stands there already, and nothing has changed since."""
+    if not statement.binds or statement.binds & statement.uses.now:
+        return False
+    is_code = isinstance(statement.node, (*DEFINITIONS, *IMPORTS))
+    for other in reversed(before):
+        if other.binds & statement.binds:
+            return other.binds == statement.binds and other.alike == statement.alike
+        touched = other.binds | other.changes
+        if touched & (statement.uses.now | statement.binds) or not (is_code or isinstance(other.node, (*DEFINITIONS, *IMPORTS))):
+            return False
+    return False

@@ -60,9 +60,8 @@ class Exported:
         title = f"{self.path or 'A module'}: {plural(len(self.tasks), 'task')} ({', '.join(self.tasks)})"
         title += f", started by {self.driver}" if self.driver else ""
         rows = [(each.kind, each.line or "", each.cell, each.what, each.instead) for each in (*self.problems, *self.notes)]
-        ready = (
-            "The real SDK can run it." if not self.problems else f"The real SDK cannot run it yet: {plural(len(self.problems), 'problem')}."
-        )
+        count = plural(len(self.problems), "problem")
+        ready = f"The real SDK cannot run it yet: {count}." if self.problems else "Nothing was found that the real SDK cannot run."
         return Listing(title, ("kind", "line", "from", "what", "instead"), rows, ready)
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from flyte_nb.core.events import LogWritten
 from flyte_nb.store.keys import load_seal
 from flyte_nb.store.place import prepare
 from flyte_nb.store.sqlite_store import SqliteStore
+from tests.fakes.notebook_shapes import DOUBLE, START, write_notebook
 from tests.fakes.stored_runs import BEGAN, StoredRun, whole_run
 
 
@@ -136,3 +137,18 @@ def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str
     """It lists the commands."""
     assert cli.main([]) == 2
     assert "prune" in capsys.readouterr().out
+
+
+def test_a_stored_notebook_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To a file, or to the screen; what is refused is told, and ends with 1. No store is needed."""
+    notebook = str(write_notebook(tmp_path / "n.ipynb", (START, DOUBLE)))
+    module = tmp_path / "m.py"
+
+    assert cli.main(["export", notebook, str(module), "--strict"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{module}: 1 task (double)", "Nothing was found that the real SDK cannot run."]
+    assert cli.main(["export", notebook]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == module.read_text()
+    assert "1 task (double)" in printed.err
+    assert cli.main(["export", notebook, "--tasks", "triple"]) == 1
+    assert "no task 'triple'" in capsys.readouterr().err
