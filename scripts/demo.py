@@ -5,6 +5,7 @@ Exit status 1 if a cell fails. Knows notebooks; must know nothing of flyte_nb.
 """
 
 import argparse
+import os
 import re
 import sys
 import textwrap
@@ -76,8 +77,8 @@ def action_count(notebook: NotebookNode) -> int:
     return max((int(number.replace(",", "")) for number in ACTIONS.findall(said)), default=0)
 
 
-def execute(notebook: NotebookNode, folder: Path) -> str:
-    """Execute a notebook in place; return what went wrong, or an empty text."""
+def execute(notebook: NotebookNode, folder: Path, environment: dict[str, str] | None = None) -> str:
+    """Execute a notebook in place, in a folder; return what went wrong, or an empty text."""
     total = len(code_cells(notebook))
 
     def tell(cell: NotebookNode, cell_index: int) -> None:
@@ -95,7 +96,7 @@ def execute(notebook: NotebookNode, folder: Path) -> str:
         on_cell_start=tell,
     )
     try:
-        client.execute()
+        client.execute(env=environment or dict(os.environ))
     except (CellExecutionError, DeadKernelError, TimeoutError) as error:
         return ESCAPES.sub("", str(error))
     return ""

@@ -53,7 +53,8 @@ def when(summary: Summary) -> str:
     stamp = f"{moment:%Y-%m-%d %H:%M} UTC"
     took = duration(summary.elapsed_seconds)
     if summary.phase.is_terminal:
-        return f"{plural(summary.total, 'action')} in {took}, ended {stamp}, run {clean(summary.run)}"
+        how_much = f"{plural(summary.total, 'action')} in " if summary.total else ""  # a root that calls nothing is no "0 actions"
+        return f"{how_much}{took}, ended {stamp}, run {clean(summary.run)}"
     return f"{count(summary.ended)} of {plural(summary.total, 'action')} ended, as of {stamp} ({took} in), run {clean(summary.run)}"
 
 

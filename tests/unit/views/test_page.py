@@ -42,6 +42,16 @@ def test_a_finished_run_tells_its_counts_failures_and_groups() -> None:
     assert "rsweep" in text
 
 
+def test_a_root_that_calls_nothing_is_told_without_a_count() -> None:
+    """It is an action itself: "0 actions" would read as if nothing had been done."""
+    run = FakeRun("ralone", root=task("train"))
+    run.finish()
+
+    text = text_of(static_page(run.summary()))
+    assert re.search(r"\d s, ended 1970-01-12", text)
+    assert "actions" not in text
+
+
 def test_every_text_of_a_user_is_inert() -> None:
     """Names of tasks, groups and runs, error codes and messages never become markup."""
     for text in HOSTILE:
