@@ -5,6 +5,7 @@ Must not know: where the facts come from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -17,6 +18,7 @@ from flyte_nb.views.markup import cell, escape, link, table
 from flyte_nb.views.wording import GLYPHS, clean, count, duration, one_line, phase_word, size
 
 _WIDEST = 80
+_CODE, _AS_CODE = re.compile(r"`([^`]+)`"), r"<code>\1</code>"  # in a text whose markup is escaped
 
 
 class Address(str):
@@ -33,7 +35,7 @@ class Listing:
         title: above the table.
         head: column titles.
         rows: cells; numbers are set flush right.
-        note: below the table.
+        note: below the table; what is between backticks is code.
     """
 
     title: str
@@ -46,7 +48,7 @@ class Listing:
             position for position in range(len(self.head)) if self.rows and all(isinstance(row[position], int | float) for row in self.rows)
         )
         rows = [[link(value) if isinstance(value, Address) else cell(_text(value)) for value in row] for row in self.rows]
-        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        note = f"<p>{_CODE.sub(_AS_CODE, escape(self.note))}</p>" if self.note else ""
         heading = f"<p><strong>{escape(self.title)}</strong></p>"
         listed = table([escape(title) for title in self.head], rows, numbers=numbers) if self.rows else ""
         return f'<div class="tex2jax_ignore mathjax_ignore">{heading}{listed}{note}</div>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 CELL_SECONDS = 110
+#: The headline of a run's view.
+OUTCOME = re.compile(r"^\W [\w-]+: .*$", re.MULTILINE)
 
 Cells = dict[str, Any]
 
@@ -43,6 +46,11 @@ class Executed:
 def by_id(notebook: nbformat.NotebookNode) -> Cells:
     """Return the code cells by their ids."""
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def outcomes(cells: Cells) -> dict[str, list[str]]:
+    """What views say became of runs, by cell; and, with nothing, which other cells show something."""
+    return {name: OUTCOME.findall(said(cell)) for name, cell in cells.items() if cell.outputs}
 
 
 def read(name: str) -> nbformat.NotebookNode:

@@ -187,3 +187,13 @@ def test_actions_get_what_they_ask_for_or_are_refused(scaled: Executed) -> None:
     assert scaled.found["at once"] == [4, 2]
     assert scaled.found["gpu"] == "ResourcesUnavailableError"
     assert "image/png" in mime_types(scaled.cells["answer"])
+
+
+# ---------------------------------------------------------------------------------------------------------- stored copies
+@pytest.mark.parametrize("fixture, name", [("patterns", "patterns"), ("failures", "when-things-fail"), ("scaled", "scale-out")])
+def test_the_stored_copy_shows_the_same_outcomes(fixture: str, name: str, request: pytest.FixtureRequest) -> None:
+    """A reader on GitHub sees in each cell what became of its runs, as somebody does who runs it today."""
+    executed: Executed = request.getfixturevalue(fixture)
+
+    assert guide.outcomes(guide.by_id(guide.read(name))) == guide.outcomes(executed.cells)
+    assert any(guide.outcomes(executed.cells).values())

@@ -208,3 +208,15 @@ def test_prices_of_the_other_option_stop_when_they_are_precise_enough(prices: Ex
     assert 30 < found["asian batches"] < 2_000
     assert found["asian half"] < 0.01
     assert 3 < found["asian price"] < 4
+
+
+# ---------------------------------------------------------------------------------------------------------- stored copies
+@pytest.mark.parametrize(
+    "fixture, name", [("etl", "etl"), ("inference", "batch-inference"), ("variants", "ab-testing"), ("prices", "monte-carlo")]
+)
+def test_the_stored_copy_shows_the_same_outcomes(fixture: str, name: str, request: pytest.FixtureRequest) -> None:
+    """A reader on GitHub sees in each cell what became of its runs, as somebody does who runs it today."""
+    executed: Executed = request.getfixturevalue(fixture)
+
+    assert guide.outcomes(guide.by_id(guide.read(name))) == guide.outcomes(executed.cells)
+    assert any(guide.outcomes(executed.cells).values())

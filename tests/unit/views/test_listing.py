@@ -3,7 +3,7 @@
 import pytest
 
 from flyte_nb.engine.backend import ClusterFacts
-from flyte_nb.views.listing import cluster_listing
+from flyte_nb.views.listing import Listing, cluster_listing
 
 
 def shown(dashboard: str) -> str:
@@ -30,3 +30,13 @@ def test_an_address_cannot_leave_its_link() -> None:
 
     assert "<img" not in said
     assert 'href="/x&quot; onclick=&quot;alert(1)&quot;&gt;' in said
+
+
+def test_what_a_note_names_as_code_reads_as_code_and_nothing_else_becomes_markup() -> None:
+    """Backticks are for texts; a page has a way of its own to say it."""
+    listing = Listing("Cache", (), (), "`%flyte_cache clear [TASK]` drops <b>them</b> and `<i>`.")
+
+    html = listing._repr_html_()
+
+    assert "<code>%flyte_cache clear [TASK]</code> drops &lt;b&gt;them&lt;/b&gt; and <code>&lt;i&gt;</code>." in html
+    assert repr(listing) == "Cache\n`%flyte_cache clear [TASK]` drops <b>them</b> and `<i>`."
