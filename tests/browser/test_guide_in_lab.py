@@ -71,6 +71,7 @@ def test_a_notebook_runs_from_top_to_bottom_and_its_views_tell_the_end(name: str
     assert lab.tab.external_requests == []
 
 
+@pytest.mark.timeout(300)
 def test_the_etl_notebook_lives_fails_and_goes_on(server: Server, open_lab: OpenLab) -> None:
     """The view moves while files are cleaned, names the broken one, and the second run shows what it took over."""
     lab, position, _shows = opened("etl", server, open_lab)

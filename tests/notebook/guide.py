@@ -17,7 +17,7 @@ from tests.notebook.conftest import said
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-CELL_SECONDS = 110
+CELL_SECONDS = 300
 #: The headline of a run's view.
 OUTCOME = re.compile(r"^\W [\w-]+: .*$", re.MULTILINE)
 

@@ -10,6 +10,9 @@ from tests.notebook import guide
 from tests.notebook.conftest import said
 from tests.notebook.guide import Cells, Executed
 
+#: A whole notebook runs before the first test of it, on a machine that others may load.
+pytestmark = pytest.mark.timeout(400)
+
 PROBE = """{
     "phase": run.phase.value,
     "counts": {phase.value: number for phase, number in run.state.phase_counts().items() if number},

@@ -10,6 +10,9 @@ from tests.notebook import guide
 from tests.notebook.conftest import mime_types
 from tests.notebook.guide import Executed
 
+#: A whole notebook runs before the first test of it, on a machine that others may load.
+pytestmark = pytest.mark.timeout(400)
+
 # ------------------------------------------------------------------------------------------------------------------ ETL
 ETL = """{
     "phases": [run.phase.value, again.phase.value],
