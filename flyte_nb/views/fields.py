@@ -125,7 +125,7 @@ class Fields:
         for part in _slices(fresh[well], _SLICE):
             field.put(np.array(part), self._run.read(lambda state, part=part: state.outputs_of(part)))  # type: ignore[misc]  # bound now
         for part in _slices(fresh[~well], _BAD_SLICE):
-            field.put(np.array(part), self._run.read(lambda state, part=part: [_reason(state, row) for row in part]))  # type: ignore[misc]  # as above
+            field.put(np.array(part), self._run.read(lambda state, part=part: [reason_of(state, row) for row in part]))  # type: ignore[misc]  # as above
         self._output_done[fresh] = True
         return field
 
@@ -134,6 +134,7 @@ def _slices(rows: Numbers, size: int) -> list[list[int]]:
     return [rows[lo : lo + size].tolist() for lo in range(0, len(rows), size)]
 
 
-def _reason(state: RunState, row: int) -> str:
+def reason_of(state: RunState, row: int) -> str:
+    """Why an action ended badly, in one line; empty if it did not."""
     failure = state.failures.get(row)
     return failure.headline() if failure is not None else state.abort_reason(row)

@@ -148,7 +148,8 @@ class Query(TypedDict, total=False):
     `cause`: `Cause.key`. `search`: text that a name (task, action, group), an input, an output or an error holds, in any
     case. `sort`: empty is the default order: while the run goes on, the latest change first; after an end with
     failures, failed ones first; then the order of calls. `hold`: keep the order of the answer before, as far as the
-    rows still match (the reader points at a row, and rows must not move under the pointer).
+    rows still match (the reader points at a row, and rows must not move under the pointer). `causes`: rows of one cause together, under a
+    heading each; in the default order only.
     """
 
     table: Literal["actions", "results"]
@@ -159,6 +160,7 @@ class Query(TypedDict, total=False):
     search: str
     sort: list[Sort]
     hold: bool
+    causes: bool
 
 
 class RowsRequest(TypedDict):
@@ -195,7 +197,8 @@ class Row(TypedDict):
 
     `cells` are texts in the order of the answer's `columns` (`phase` and `time` are empty there: the view writes them
     from `look`, `seconds` and `since`). `since`: it runs since then. `bad`: the `value` is an error's.
-    `slow`: how many times the median of its task it has taken so far, if that is remarkable.
+    `slow`: how many times the median of its task it has taken so far, if that is remarkable. `heading`: it is no action
+    but the cause of the next `below` ones.
     """
 
     row: int
@@ -205,10 +208,12 @@ class Row(TypedDict):
     since: NotRequired[float]
     bad: NotRequired[bool]
     slow: NotRequired[int]
+    heading: NotRequired[str]
+    below: NotRequired[int]
 
 
 class RowsAnswer(TypedDict):
-    """A page of rows. `total` matched of `searched`; `newer` have changed since the order was held.
+    """A page of rows. `total` matched of `searched`, headings (`headings` of them) counted; `newer` have changed since the order was held.
 
     `order` is the order in words (`latest change first`). `catalog` are all columns; empty if they are as in `base`.
     Whole: `rows` is the page. As a difference: `base` is not 0, `rows` is empty, `changed` holds rows by position in
@@ -223,6 +228,7 @@ class RowsAnswer(TypedDict):
     version: int
     total: int
     searched: int
+    headings: int
     newer: int
     offset: int
     order: str

@@ -16,9 +16,11 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 
+import numpy as np
+
 from flyte_nb.views.columns import SHOWN_PHASES, Columns, Numbers, ReadRun
 from flyte_nb.views.detail import Details
-from flyte_nb.views.fields import Fields
+from flyte_nb.views.fields import Fields, reason_of
 from flyte_nb.views.grouptree import GroupTree, Line, rows_below
 from flyte_nb.views.namer import Namer
 from flyte_nb.views.outputs import Outputs
@@ -32,6 +34,7 @@ from flyte_nb.views.protocol import (
     GroupsAnswer,
     GroupsRequest,
     Query,
+    Row,
     RowsAnswer,
     RowsRequest,
 )
@@ -115,8 +118,12 @@ class RunQueries:
             catalog = (self._results if of_results else self._table).catalog(self._tasks_in(query))
             known = {column["key"] for column in catalog}
             keys = [key for key in request["columns"] if key in known] or [column["key"] for column in catalog if column["shown"]]
-            names = self._names.known(page["rows"].tolist()) if _NAMED & set(keys) else {}
-            rows = self._results.rows(page["rows"], keys) if of_results else self._table.rows(page["rows"], keys, names, now)
+            shown = np.abs(page["rows"])
+            names = self._names.known(shown.tolist()) if _NAMED & set(keys) else {}
+            rows = self._results.rows(shown, keys) if of_results else self._table.rows(shown, keys, names, now)
+            for line, row in zip(page["rows"].tolist(), rows, strict=True):
+                if line < 0:
+                    self._make_heading(row, page.get("below", {})[line])
             return {
                 "kind": "rows",
                 "view": request["view"],
@@ -126,6 +133,7 @@ class RunQueries:
                 "version": self._columns.version,
                 "total": page["total"],
                 "searched": min(read, page["searched"]) if of_results else page["searched"],
+                "headings": page.get("headings", 0),
                 "newer": page["newer"],
                 "offset": request["offset"],
                 "order": page["order"],
@@ -136,6 +144,12 @@ class RunQueries:
                 "length": len(page["rows"]),
                 "error": self._error(query),
             }
+
+    def _make_heading(self, row: Row, below: int) -> None:
+        """Make a row the heading of its cause."""
+        reason = self._run.read(lambda state: reason_of(state, row["row"]))
+        row["heading"] = one_line(reason or row["look"], CELL_CHARACTERS)
+        row["below"], row["cells"] = below, []
 
     def _tasks_in(self, query: Query) -> list[int]:
         """The tasks whose inputs are columns: of the chosen task or line of the tree, otherwise all."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -40,13 +40,18 @@ _WITH_RESULT = lookup((SHOWN_CODE["succeeded"], SHOWN_CODE["recovered"], CACHED)
 
 
 class Page(TypedDict):
-    """Rows of one page, and what is said about all."""
+    """Rows of one page, and what is said about all. A heading is the row of the first below it, as a negative number.
+
+    `total` counts headings; `below` has how many rows stand below each.
+    """
 
     rows: Numbers
     total: int
     searched: int
     newer: int
     order: str
+    headings: NotRequired[int]
+    below: NotRequired[dict[int, int]]
 
 
 @dataclass(slots=True)
@@ -79,12 +84,16 @@ class Selections:
     def page(self, view: str, query: Query, offset: int, count: int, now: float) -> Page:
         """Rows `offset` to `offset + count` of a query."""
         columns, (rows, searched) = self._columns, self._matching(query)
+        if query.get("causes") and not query.get("sort"):
+            return self._by_cause(rows, searched, offset, count)
         held = self._shown.get(view) if query.get("hold") else None
         if held is not None and _without_hold(held.query) == _without_hold(query):
             ordered = self._held(held, rows)
             newer = int((self._of(columns.changed, rows) > held.latest).sum())
             words = "order held" + (f", {newer:,} newer" if newer else "")
-            return Page(rows=ordered[offset : offset + count], total=len(rows), searched=searched, newer=newer, order=words)
+            return Page(
+                rows=ordered[offset : offset + count], total=len(rows), headings=0, below={}, searched=searched, newer=newer, order=words
+            )
         again = self._shown.get(view)
         if again is not None and self._is_as_before(again, query, rows):
             shown = again.sorted()[offset : offset + count] if offset else window(rows, again.keys, 0, count)
@@ -96,6 +105,24 @@ class Selections:
         while len(self._shown) > MAX_VIEWS:
             self._shown.popitem(last=False)
         return Page(rows=window(rows, keys, offset, count), total=len(rows), searched=searched, newer=0, order=words)
+
+    def _by_cause(self, rows: Numbers, searched: int, offset: int, count: int) -> Page:
+        """Rows of one task with the same words together, those of the most frequent cause first, under a heading each."""
+        columns = self._columns
+        words = self._fields.output(columns).codes[rows].astype(np.int64)
+        causes = words * max(1, len(columns.tasks)) + columns.node_tasks[columns.node_ids[rows]]
+        _, first, cause, sizes = np.unique(causes, return_index=True, return_inverse=True, return_counts=True)
+        ranked = np.lexsort((first, -sizes))
+        rank = np.argsort(ranked)[cause]
+        order = np.argsort(rank, kind="stable")
+        lines = np.empty(len(rows) + len(first), np.int64)
+        lines[np.arange(len(rows)) + rank[order] + 1] = rows[order]
+        starts = np.cumsum(sizes[ranked] + 1) - sizes[ranked] - 1
+        lines[starts] = -rows[first[ranked]]
+        page = lines[offset : offset + count]
+        place = dict(zip((-rows[first]).tolist(), sizes.tolist(), strict=True))
+        below = {line: place[line] for line in page[page < 0].tolist()}
+        return Page(rows=page, total=len(lines), headings=len(first), below=below, searched=searched, newer=0, order="by cause")
 
     def _is_as_before(self, shown: _Shown, query: Query, rows: Numbers) -> bool:
         """Whether a run that is over is scrolled: the order, once worked out in full, is good for every page.
@@ -127,7 +154,7 @@ class Selections:
     def _matching(self, query: Query) -> tuple[Numbers, int]:
         """Rows that match, in the order of calls, and how many could be looked at."""
         columns = self._columns
-        filters = {key: value for key, value in query.items() if key not in {"sort", "hold"} and value}
+        filters = {key: value for key, value in query.items() if key not in {"sort", "hold", "causes"} and value}
         key = (columns.version, columns.count, sorted(filters.items(), key=lambda item: item[0]))
         if not filters.get("search") and self._matched[0] == key:
             return self._matched[1:]

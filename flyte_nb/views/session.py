@@ -262,6 +262,7 @@ def _query(query: Mapping[str, Any]) -> Query:
         "search": _text(query.get("search")),
         "sort": sort,
         "hold": query.get("hold") is True,
+        "causes": query.get("causes") is True,
     }
 
 

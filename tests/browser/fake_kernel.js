@@ -115,6 +115,13 @@ export class FakeKernel {
     return null;
   }
 
+  /** A row, or one of two headings of causes. */
+  rowOrHeading(position, causes, failedFirst) {
+    if (!causes) return this.row(position, failedFirst);
+    if (position === 0 || position === 13) return { ...this.row(position, true), cells: [], heading: position ? "TimeoutError: ran longer than 60 s" : "ValueError: Input y contains NaN.", below: position ? this.failed - 12 : 12 };
+    return this.row(position - (position < 13 ? 1 : 2), failedFirst);
+  }
+
   row(position, failedFirst) {
     const bad = failedFirst ? position < this.failed : position % 1500 === 1;
     const running = !this.over && position % 7 === 3 && position < 60;
@@ -129,13 +136,14 @@ export class FakeKernel {
 
   rows({ query, offset, count }) {
     const filtered = Boolean(query.looks?.length || query.search || query.node || query.cause);
-    const total = query.search === "nothing" ? 0 : filtered ? Math.min(this.failed, this.total) : this.total;
+    const headings = query.causes ? 2 : 0;
+    const total = query.search === "nothing" ? 0 : filtered ? Math.min(this.failed, this.total) + headings : this.total;
     const length = Math.max(0, Math.min(count, total - offset));
     const column = (key, title, type, width, shown = true) => ({ key, title, type, width, shown, sortable: key !== "value" });
     const catalog = [column("phase", "Phase", "text", 9), column("task", "Task", "text", 5), column("in:trees", "trees", "number", 4), column("in:depth", "depth", "number", 2), column("in:lr", "lr", "number", 4), column("in:fold", "fold", "number", 1), column("value", "Output or error", "text", 30), column("try", "Try", "number", 1), column("time", "Time", "seconds", 6), column("worker", "Worker", "text", 8, false)];
     return {
-      kind: "rows", number: ++this.number, base: 0, version: this.version, total, searched: this.total, newer: query.hold ? 214 : 0, offset, order: query.sort?.length ? "" : "latest change first",
-      columns: catalog.filter((one) => one.shown).map((one) => one.key), catalog, rows: Array.from({ length }, (_, index) => this.row(offset + index, filtered || this.over)), changed: {}, length, error: "",
+      kind: "rows", number: ++this.number, base: 0, version: this.version, total, searched: this.total, headings, newer: query.hold ? 214 : 0, offset, order: query.sort?.length ? "" : query.causes ? "by cause" : "latest change first",
+      columns: catalog.filter((one) => one.shown).map((one) => one.key), catalog, rows: Array.from({ length }, (_, index) => this.rowOrHeading(offset + index, query.causes, filtered || this.over)), changed: {}, length, error: "",
     };
   }
 
@@ -145,7 +153,7 @@ export class FakeKernel {
     const total = query.search === "nothing" ? 0 : this.total;
     const length = Math.max(0, Math.min(count, total - offset));
     const rows = Array.from({ length }, (_, index) => ({ row: offset + index + 1, look: "succeeded", seconds: 1, cells: catalog.map((_one, column) => (((offset + index) * (column + 7)) % 1000 / 1000).toFixed(4)) }));
-    return { kind: "rows", number: ++this.number, base: 0, version: this.version, total, searched: total, newer: 0, offset, order: "in order of calls", columns: catalog.map((one) => one.key), catalog, rows, changed: {}, length, error: "" };
+    return { kind: "rows", number: ++this.number, base: 0, version: this.version, total, searched: total, headings: 0, newer: 0, offset, order: "in order of calls", columns: catalog.map((one) => one.key), catalog, rows, changed: {}, length, error: "" };
   }
 
   /** Eight workers: from far away how busy they were, from near single actions. */

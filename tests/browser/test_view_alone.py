@@ -177,6 +177,26 @@ def test_everything_can_be_reached_with_the_keyboard(opened: ViewPage) -> None:
     assert opened.requests("abort") == []
 
 
+def test_what_failed_stands_by_its_causes(opened: ViewPage) -> None:
+    """In a run that is over: headings say how many; they are no actions, and stay in place beside the action that is read."""
+    opened.open(FAILED_RUN)
+    opened.wait_rows()
+    opened.view.locator(".chip", has_text="failed").click()
+    expect(opened.view.locator(".foot")).to_contain_text("27 of 48,609, by cause")
+    headings = opened.view.locator(".row.cause")
+    expect(headings.first).to_have_text("ValueError: Input y contains NaN.12")
+    headings.first.click()
+    expect(opened.view.locator(".detail")).to_be_hidden()
+    opened.rows.nth(1).click()
+    expect(opened.view.locator(".etitle")).to_be_visible()
+    expect(opened.view.locator(".thead").first).to_have_text(re.compile("trees.*depth.*lr.*fold.*Time"))
+    expect(headings.first).to_have_text("ValueError: Input y contains NaN.12")
+    opened.screenshot("view-causes")
+    opened.page.keyboard.press("Escape")
+    opened.view.locator(".main:not([hidden]) .th", has_text="Time").click()
+    expect(headings).to_have_count(0)
+
+
 def test_filters_combine_and_are_taken_away_one_by_one(opened: ViewPage) -> None:
     """Phases, a group and a search; each is a token; the kernel is asked for all of them."""
     opened.open({})

@@ -24,13 +24,14 @@
 /** @typedef {{by: string, down: boolean}} Sort */
 /**
  * @typedef {{table?: "actions"|"results", looks?: Look[], node?: string, task?: string, cause?: string, search?: string,
- *   sort?: Sort[], hold?: boolean}} Query
+ *   sort?: Sort[], hold?: boolean, causes?: boolean}} Query
  */
 /** @typedef {{key: string, title: string, type: "text"|"number"|"seconds"|"instant", width: number, shown: boolean, sortable: boolean}} TableColumn */
-/** @typedef {{row: number, look: Look, cells: string[], seconds: number|null, since?: number, bad?: boolean, slow?: number}} Row */
+/** @typedef {{row: number, look: Look, cells: string[], seconds: number|null, since?: number, bad?: boolean, slow?: number,
+ *   heading?: string, below?: number}} Row */
 /**
  * @typedef {{kind: "rows", view: string, id: number, number: number, base: number, version: number, total: number,
- *   searched: number, newer: number, offset: number, order: string, columns: string[], catalog: TableColumn[],
+ *   searched: number, headings: number, newer: number, offset: number, order: string, columns: string[], catalog: TableColumn[],
  *   rows: Row[], changed: {[position: string]: Row}, length: number, error: string}} RowsAnswer
  */
 /**
@@ -1055,6 +1056,12 @@ class Table {
     return !this.released && (this.pointed || this.list.top > 0 || this.view.detail.row >= 0);
   }
 
+  /** What failed stands by its causes, once no more can come. */
+  get byCause() {
+    const { looks, cause } = this.view.query;
+    return this.kind === "actions" && !this.sort.length && Boolean(cause || (looks?.length && looks.every((look) => look === "failed" || look === "timed_out")));
+  }
+
   /** @param {boolean} pointed */
   hold(pointed) {
     this.pointed = pointed;
@@ -1072,7 +1079,7 @@ class Table {
     if (!this.list.viewport || !this.view.visible || this.view.tab !== this.kind) return;
     const wanted = windowAround(this.list.first, this.list.seen, this.page?.total ?? MAX_ROWS, this.asked);
     const over = this.view.head?.over ?? true;
-    const query = { ...this.view.query, table: this.kind, sort: this.sort, ...(this.held && !over ? { hold: true } : {}) };
+    const query = { ...this.view.query, table: this.kind, sort: this.sort, ...(over ? { causes: this.byCause } : this.held ? { hold: true } : {}) };
     const key = JSON.stringify([wanted, query, this.columns]);
     if (this.asked && key === this.key) return;
     this.asked = wanted;
@@ -1133,12 +1140,14 @@ class Table {
     const catalog = this.page?.catalog ?? [];
     const shown = new Set(this.page?.columns ?? []);
     const room = this.node.clientWidth;
-    const key = JSON.stringify([catalog, [...shown], room, this.view.slim, this.sort]);
+    const together = Boolean(this.page?.headings);
+    const key = JSON.stringify([catalog, [...shown], room, this.view.slim, this.sort, together]);
     if (key === this.layoutKey) return;
     const spreadsOnly = this.layoutKey === "" && key === this.drawnKey;
     this.layoutKey = this.drawnKey = key;
     const chosen = (this.page?.columns ?? []).map((name) => catalog.find((column) => column.key === name)).filter((column) => column !== undefined);
     if (this.kind === "results") this.layout = chosen.length ? [NUMBER, ...chosen] : [];
+    else if (this.view.slim && together) this.layout = fitting(chosen.filter((column) => column.key === "time" || column.key.startsWith("in:")), room);
     else this.layout = this.view.slim ? chosen.filter((column) => column.key === "phase" || column.key === "value" || column.key === "time") : fitting(chosen, room);
     const tracks = this.layout.map((column) => (column.key === "value" ? "minmax(0,1fr)" : `${needed(column)}px`));
     if (this.kind === "results") this.node.style.setProperty("--w", `${Math.max(room, this.layout.reduce((sum, column) => sum + needed(column) + 11, 13))}px`);
@@ -1202,12 +1211,31 @@ class Table {
     const row = this.row(position);
     node.classList.toggle("is-blank", !row);
     setAttribute(node, "aria-busy", row ? null : "true");
+    const heads = row?.heading !== undefined;
+    if (row && node.classList.contains("cause") !== heads) node.replaceChildren();
+    if (row) node.classList.toggle("cause", heads);
     if (!row) return;
+    if (heads) return this.drawHeading(node, row);
     if (node.children.length !== this.layout.length) node.replaceChildren(...this.layout.map((column) => this.blankCell(column)));
     const chosen = row.row === this.view.detail.row;
     node.classList.toggle("sel", chosen);
     setAttribute(node, "aria-selected", String(chosen));
     this.layout.forEach((column, index) => this.drawCell(/** @type {HTMLElement} */ (node.children[index]), column, row));
+  }
+
+  /** The cause of the rows below. @param {HTMLElement} node @param {Row} row */
+  drawHeading(node, row) {
+    const text = row.heading ?? "";
+    node.classList.remove("sel");
+    setAttribute(node, "aria-selected", null);
+    if (!node.children.length) node.append(el("span", { class: "glyph" }), el("span", { class: "cut mono", role: "gridcell" }), el("span", { class: "dim" }));
+    const [glyph, words, number] = /** @type {HTMLElement[]} */ ([...node.children]);
+    if (!glyph || !words || !number) return;
+    glyph.className = `glyph p-${row.look}`;
+    setIcon(glyph, row.look);
+    setText(words, text);
+    words.title = text;
+    setText(number, count(row.below ?? 0));
   }
 
   /** @param {TableColumn} column */
@@ -1254,13 +1282,13 @@ class Table {
   open(position) {
     const row = this.row(position);
     this.wanted = row ? -1 : position;
-    if (row) this.view.detail.open(row.row);
+    if (row && row.heading === undefined) this.view.detail.open(row.row);
   }
 
   /** @param {KeyboardEvent} event @param {number} position */
   pressed(event, position) {
     const row = this.row(position);
-    if (event.key !== "c" || !row) return false;
+    if (event.key !== "c" || !row || row.heading !== undefined) return false;
     this.view.copy(this.rowText(row), "Row copied");
     return true;
   }
@@ -1282,6 +1310,7 @@ class Table {
     if (!page || !page.total) return "";
     const first = this.list.first + 1;
     const last = Math.min(page.total, Math.floor(this.list.top + this.list.viewport / ROW));
+    if (page.headings) return `${count(page.total - page.headings)} of ${count(page.searched)}, ${page.order}`;
     const of = page.total === page.searched || this.kind === "results" ? count(page.total) : `${count(page.total)} (of ${count(page.searched)})`;
     const hint = this.kind === "results" ? "; run.results is all of it as a DataFrame" : "";
     return `Rows ${count(first)}–${count(Math.max(first, last))} of ${of}${page.order ? `, ${page.order}` : ""}${hint}`;

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from flyte_nb.views.columns import Numbers
+from flyte_nb.views.protocol import Query, RowsAnswer
+from flyte_nb.views.query import RunQueries
 from flyte_nb.views.selection import window
+from tests.fakes.fake_run import FakeRun, task
 
 ROWS = np.arange(7, 30_007)
 RANDOM = np.random.default_rng(7)
@@ -34,3 +37,26 @@ def test_a_page_is_a_part_of_the_whole_order(keys: list[Numbers], offset: int) -
     whole = ROWS[np.lexsort(keys[::-1])]
 
     assert window(ROWS, keys, offset, 40).tolist() == whole[offset : offset + 40].tolist()
+
+
+def test_what_failed_stands_by_its_causes() -> None:
+    """The most frequent first, each under a heading that says how many; every page is a part of the whole."""
+    run = FakeRun()
+    rows = run.call(task("train", "depth"), [(depth,) for depth in range(9)])
+    for row in rows:
+        run.fail(row, "ValueError" if row % 3 else "KeyError", "it" if row % 3 else "other")
+    run.succeed([0], [0])
+    reader = RunQueries(run)
+
+    def page(offset: int, count: int) -> RowsAnswer:
+        query: Query = {"looks": ["failed"], "causes": True}
+        return reader.rows(
+            {"kind": "rows", "view": "v", "id": 1, "follow": False, "query": query, "columns": [], "offset": offset, "count": count}
+        )
+
+    whole = page(0, 60)
+    said = [(row.get("heading"), row.get("below")) if "heading" in row else row["row"] for row in whole["rows"]]
+
+    assert said == [("ValueError: it", 6), 1, 2, 4, 5, 7, 8, ("KeyError: other", 3), 3, 6, 9]
+    assert (whole["total"], whole["headings"], whole["searched"], whole["order"]) == (11, 2, 9, "by cause")
+    assert [row for offset in range(0, 12, 4) for row in page(offset, 4)["rows"]] == whole["rows"]

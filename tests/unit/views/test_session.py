@@ -290,6 +290,7 @@ def test_fields_of_the_wrong_type_become_defaults() -> None:
             "search": "",
             "sort": [{"by": "", "down": False}],
             "hold": False,
+            "causes": False,
         },
         "columns": [],
         "offset": 0,
