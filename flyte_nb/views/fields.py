@@ -96,17 +96,40 @@ class Fields:
         self._output = Field()
         self._output_done = np.zeros(0, bool)
 
-    def input(self, name: str, columns: Columns) -> Field:
-        """The column of an input, of all tasks that have one of this name."""
+    def input(self, name: str, columns: Columns, *, most: int | None = None) -> Field:
+        """The column of an input, of all tasks that have one of this name.
+
+        Args:
+            name: of the parameter.
+            columns: the run's.
+            most: read no more than so many rows that were not read before.
+        """
         field, upto = self._inputs.get(name, (Field(), 0))
         field.grow(columns.count)
+        stop = columns.count if most is None else min(columns.count, upto + most)
         places = np.array([task.parameters.index(name) if name in task.parameters else -1 for task in columns.tasks])
-        by_row = places[columns.node_tasks[columns.node_ids[upto : columns.count]]]
-        for lo in range(upto, columns.count, _SLICE):
-            rows = range(lo, min(lo + _SLICE, columns.count))
+        by_row = places[columns.node_tasks[columns.node_ids[upto:stop]]]
+        for lo in range(upto, stop, _SLICE):
+            rows = range(lo, min(lo + _SLICE, stop))
             self._put_inputs(field, rows, by_row[lo - upto : rows.stop - upto])
-        self._inputs[name] = (field, columns.count)
+        self._inputs[name] = (field, max(upto, stop))
         return field
+
+    def known(self, name: str, columns: Columns) -> Field:
+        """The column of an input as far as it was read; at least of the first rows."""
+        return self.input(name, columns, most=0 if name in self._inputs else _SLICE)
+
+    def read_on(self, names: list[str], columns: Columns) -> bool:
+        """Read a slice of the first of these inputs that was not read to the end; returns whether there may be more."""
+        for name in names:
+            if self.rows_of(name) < columns.count:
+                self.input(name, columns, most=_SLICE)
+                return True
+        return False
+
+    def rows_of(self, name: str) -> int:
+        """How many rows of an input were read."""
+        return self._inputs[name][1] if name in self._inputs else 0
 
     def _put_inputs(self, field: Field, rows: range, places: Numbers) -> None:
         inputs = self._run.read(lambda state: state.inputs_of(rows))

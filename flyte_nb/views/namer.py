@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 
 from flyte_nb.views.columns import ReadRun
+from flyte_nb.views.onename import one_name
 from flyte_nb.views.slices import Slices
 
 #: Names that are made while the engine waits: about two milliseconds.
 STEPS = 500
 #: Names that a single question may cost; above that they come later.
-AT_ONCE = 5_000
+AT_ONCE = 1_000
 
 
 class Namer:
@@ -49,6 +50,12 @@ class Namer:
         if missing:
             self._later(missing)
         return names
+
+    def of(self, row: int) -> str:
+        """The name of one action; empty if it would cost too much now, and it comes later."""
+        if not 0 <= row < self._run.read(lambda state: state.count):
+            return ""
+        return one_name(self._run, row) or self.known([row]).get(row, "")
 
     def _later(self, rows: list[int]) -> None:
         with self._guard:

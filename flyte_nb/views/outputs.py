@@ -72,6 +72,11 @@ class Outputs:
         with self.making:
             return int(self._done.sum())
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether the thread reads on."""
+        return self._slices.is_working
+
     def names(self) -> list[str]:
         """The fields, in the order of the first actions that have them; of too many, only the whole value."""
         with self.making:

@@ -42,6 +42,7 @@ from flyte_nb.views.protocol_tabs import RichAnswer, RichRequest, SpreadAnswer, 
 from flyte_nb.views.results import Results
 from flyte_nb.views.rich import report_form, rich_form
 from flyte_nb.views.selection import Selections
+from flyte_nb.views.slices import TURN
 from flyte_nb.views.table import Table
 from flyte_nb.views.textindex import TextIndex
 from flyte_nb.views.timeline import Timeline
@@ -52,6 +53,8 @@ from flyte_nb.views.wording import one_line
 MAX_LARGE, LARGE_ROWS = 2, 20_000
 _large: OrderedDict[int, weakref.ref[RunQueries]] = OrderedDict()
 _large_guard = threading.Lock()
+#: Histograms of a run that goes on, or is being read, stand for so many times as long as they took to count.
+SPREAD_REST = 10.0
 #: Columns that need names of actions.
 _NAMED = frozenset({"action"})
 
@@ -77,12 +80,13 @@ class RunQueries:
         self._fields = Fields(run)
         self._outputs = Outputs(run, notify)
         self._selections = Selections(self._columns, self._fields, self._outputs, TextIndex(run, notify))
-        self._results = Results(run, self._columns, self._fields, self._outputs)
+        self._results = Results(run, self._columns, self._fields, self._outputs, notify)
         self._table = Table(run, self._columns)
         self._timeline = Timeline(self._columns, Earlier(run))
         self._details = Details(run)
         self._names = Namer(run, notify)
         self._tree: tuple[int, GroupTree | None] = (-1, None)
+        self._spread: tuple[dict[str, object], SpreadAnswer, float] | None = None
 
     # ------------------------------------------------------------------ memory
     def _refresh(self) -> None:
@@ -109,7 +113,7 @@ class RunQueries:
     # ------------------------------------------------------------------ rows
     def rows(self, request: RowsRequest) -> RowsAnswer:
         """A page of the actions table."""
-        with self._guard, self._outputs.making:
+        with TURN, self._guard, self._outputs.making:
             self._refresh()
             now, query = self._clock(), request["query"]
             of_results = query.get("table") == "results"
@@ -171,7 +175,7 @@ class RunQueries:
     # ------------------------------------------------------------------ groups
     def groups(self, request: GroupsRequest) -> GroupsAnswer:
         """A page of the groups' tree."""
-        with self._guard:
+        with TURN, self._guard, self._outputs.making:
             self._refresh()
             tree = self._current_tree()
             total, lines = tree.page(frozenset(request["open"]), request["sort"], request["offset"], min(request["count"], MAX_PAGE))
@@ -202,7 +206,8 @@ class RunQueries:
     def detail(self, request: DetailRequest) -> DetailAnswer:
         """One action; `gone` says in words that there is no such row."""
         row = request["row"]
-        return self._details.answer(request, name=self._names.known([row]).get(row, ""))
+        with TURN:
+            return self._details.answer(request, name=self._names.of(row))
 
     def rich(self, request: RichRequest) -> RichAnswer:
         """A rich form of an action's output, or its report, to be shown in a frame without rights."""
@@ -212,13 +217,35 @@ class RunQueries:
 
     # ------------------------------------------------------------------ tabs
     def spread(self, request: SpreadRequest) -> SpreadAnswer:
-        """How the values of some columns of the results are spread."""
-        with self._guard, self._outputs.making:
+        """How the values of some columns of the results are spread; while they arrive, not counted again all the time."""
+        with TURN, self._guard:
+            question = {**request, "id": 0, "view": ""}
+            if (
+                self._spread is not None
+                and self._spread[0] == question
+                and time.perf_counter() < self._spread[2]
+                and self._more_will_come()
+            ):
+                return {**self._spread[1], "view": request["view"], "id": request["id"]}
+            began = time.perf_counter()
+            answer = self._spread_now(request)
+            now = time.perf_counter()
+            self._spread = (question, answer, now + SPREAD_REST * (now - began))
+            return answer
+
+    def _more_will_come(self) -> bool:
+        """Whether histograms will be asked for again anyway: the run goes on, or values are still being read."""
+        over = self._run.read(lambda state: state.ended_at is not None)
+        return not over or self._outputs.is_reading or self._results.is_reading
+
+    def _spread_now(self, request: SpreadRequest) -> SpreadAnswer:
+        with self._outputs.making:
             self._refresh()
             read = self._outputs.advance()
-            rows = self._selections.matching({**request["query"], "table": "results"})
             known = {column["key"] for column in self._results.catalog(self._tasks_in(request["query"]))}
             keys = [key for key in request["columns"] if key in known and ":" in key]
+            read = min(read, self._results.read_inputs(keys))
+            rows = self._selections.matching({**request["query"], "table": "results"})
             return {
                 "kind": "spread",
                 "view": request["view"],
@@ -231,7 +258,7 @@ class RunQueries:
 
     def timeline(self, request: TimelineRequest) -> TimelineAnswer:
         """The lanes of a span of time."""
-        with self._guard:
+        with TURN, self._guard, self._outputs.making:
             self._refresh()
             return self._timeline.answer(request, self._clock())
 

@@ -6,6 +6,7 @@ Must not know: which rows a page has, or how a histogram is drawn.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from flyte_nb.views.fields import Field, Fields
 from flyte_nb.views.outputs import Outputs, parts_of, plain, value_of
 from flyte_nb.views.protocol import CELL_CHARACTERS, Row, TableColumn
 from flyte_nb.views.protocol_tabs import MAX_BINS, MAX_WORDS, Spread
+from flyte_nb.views.slices import Slices
 from flyte_nb.views.values import Texts, Unreadable, scalar_text, value_text
 from flyte_nb.views.wording import one_line
 
@@ -33,15 +35,37 @@ _TINY, _HUGE = 1e-4, 1e12
 class Results:
     """Columns and cells of one run's results."""
 
-    def __init__(self, run: ReadRun, columns: Columns, fields: Fields, outputs: Outputs) -> None:
+    def __init__(self, run: ReadRun, columns: Columns, fields: Fields, outputs: Outputs, notify: Callable[[], None] = lambda: None) -> None:
         self._run, self._columns, self._fields, self._outputs = run, columns, fields, outputs
         self._texts = Texts()
+        self._wanted: list[str] = []
+        self._slices = Slices("flyte_nb-inputs", self._read_slice, notify)
 
     def field(self, key: str) -> Field:
-        """The column of a key, `in:...` or `out:...`."""
+        """The column of a key, `in:...` or `out:...`, as far as it was read."""
         if key.startswith("in:"):
-            return self._fields.input(key[3:], self._columns)
+            return self._fields.known(key[3:], self._columns)
         return self._outputs.field(key[4:], self._columns.count)
+
+    def read_inputs(self, keys: list[str]) -> int:
+        """Read the inputs among these for a moment, and go on in a thread if that was not all; returns how many rows have been."""
+        self._wanted = [key[3:] for key in keys if key.startswith("in:")]
+        if any(self._fields.rows_of(name) < self._columns.count for name in self._wanted):
+            self._slices.advance()
+        return min([self._fields.rows_of(name) for name in self._wanted], default=self._columns.count)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the thread reads on."""
+        return self._slices.is_working
+
+    def _read_slice(self) -> bool:
+        with self._outputs.making:
+            return self._fields.read_on(self._wanted, self._columns)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the thread has read what there is."""
+        self._slices.join(timeout)
 
     # ------------------------------------------------------------------ columns
     def catalog(self, task_ids: list[int]) -> list[TableColumn]:

@@ -1,6 +1,7 @@
 """Decides how work that may be long is done beside a run: a slice at a time, for a moment at once, and the rest in a thread.
 
-The thread rests as long as it has worked: the run itself needs the interpreter too.
+The thread rests as long as it has worked: the run itself needs the interpreter too. While somebody waits for an answer it
+waits too.
 
 Must not know: what the work is.
 """
@@ -15,8 +16,39 @@ from collections.abc import Callable
 AT_ONCE_SECONDS = 0.08
 #: How long the thread rests, as a multiple of how long it has worked.
 REST_FACTOR = 1.0
+#: The thread waits at most so long for an answer.
+WAIT_SECONDS = 0.25
 #: The reader hears that more was done once in so many seconds, and at the end.
 TELL_SECONDS = 0.5
+
+
+class Turn:
+    """Answers that are being made: what is done beside waits for them."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._answering = 0
+        self._none = threading.Event()
+        self._none.set()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            self._answering += 1
+            self._none.clear()
+
+    def __exit__(self, *_error: object) -> None:
+        with self._guard:
+            self._answering -= 1
+            if not self._answering:
+                self._none.set()
+
+    def give_way(self) -> None:
+        """Wait until no answer is being made, but not for ever: an answer may wait for this very thread."""
+        self._none.wait(WAIT_SECONDS)
+
+
+#: Held while an answer is made.
+TURN = Turn()
 
 
 class Slices:
@@ -51,6 +83,11 @@ class Slices:
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
 
+    @property
+    def is_working(self) -> bool:
+        """Whether the thread works; it tells the reader when it no longer does."""
+        return self._thread is not None
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has done what there is."""
         thread = self._thread
@@ -61,6 +98,7 @@ class Slices:
         told = began = time.perf_counter()
         while self._step() or self._goes_on():
             time.sleep(REST_FACTOR * (time.perf_counter() - began))
+            TURN.give_way()
             began = time.perf_counter()
             if began - told > TELL_SECONDS:
                 told = began

@@ -54,7 +54,10 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class _Tries:
-    """Tries at actions that ran within a span, as columns of equal length: the last one of each, then the earlier ones of all."""
+    """Tries at actions that ran within a span, as columns of equal length: the last one of each, then the earlier ones of all.
+
+    There are as many actions as there are `newest` ones.
+    """
 
     columns: Columns
     rows: Numbers
@@ -63,10 +66,11 @@ class _Tries:
     workers: Numbers
     looks: Numbers
     numbers: Numbers
+    newest: Numbers
 
     def chosen(self, mask: Numbers) -> _Tries:
         """Some of them."""
-        kept = (self.rows, self.started, self.ended, self.workers, self.looks, self.numbers)
+        kept = (self.rows, self.started, self.ended, self.workers, self.looks, self.numbers, self.newest)
         return _Tries(self.columns, *[column[mask] for column in kept])
 
     @property
@@ -85,7 +89,7 @@ class Timeline:
     def __init__(self, columns: Columns, earlier: Earlier) -> None:
         self._columns, self._earlier = columns, earlier
         self._known: tuple[int, float] = (-1, 0.0)
-        self._all = _Tries(columns, *[np.empty(0, np.int64)] * 6)
+        self._all = _Tries(columns, *[np.empty(0, np.int64)] * 7)
         self._overview: Overview = {"start": 0.0, "end": 0.0, "busy": [], "failed": []}
 
     def answer(self, request: TimelineRequest, now: float) -> TimelineAnswer:
@@ -117,7 +121,7 @@ class Timeline:
             "first": first,
             "lanes": _lanes(columns, inside, shown, window, until),
             "tasks": [one_line(task.short_name, _NAME) for task in columns.tasks],
-            "actions": len(inside),
+            "actions": int(np.count_nonzero(inside.newest)),
         }
 
     def _look(self, until: float) -> None:
@@ -125,14 +129,23 @@ class Timeline:
         columns = self._columns
         if self._known == (columns.version, until):
             return
-        rows = np.flatnonzero((columns.started > 0) & (columns.attempts > 0))
-        rows = rows[rows > 0]  # the root action is the run
-        started, ended = columns.started[rows], columns.ended[rows]
-        ended = np.maximum(np.where(ended > 0, ended, until), started)
-        parts = [rows, started, ended, columns.worker_ids[rows], columns.shown_phases[rows], columns.attempts[rows]]
-        earlier = self._earlier.columns(columns)
-        if len(earlier[0]):
-            parts = [np.concatenate([mine, theirs]) for mine, theirs in zip(parts, earlier, strict=True)]
+        ran = (columns.started > 0) & (columns.attempts > 0)
+        ran[0] = False  # the root action is the run
+        rows, earlier = np.flatnonzero(ran), self._earlier.columns(columns)
+        newest = len(rows)
+        places = np.concatenate([rows, earlier[0]])
+        parts = [places]
+        sources = (columns.started, columns.ended, columns.worker_ids, columns.shown_phases, columns.attempts)
+        for source, theirs in zip(sources, earlier[1:6], strict=True):
+            part = np.empty(len(places), source.dtype)
+            np.take(source, rows, out=part[:newest], mode="clip")
+            part[newest:] = theirs
+            parts.append(part)
+        started, ended = parts[1:3]
+        ended[ended == 0] = until
+        np.maximum(ended, started, out=ended)
+        parts.append(np.ones(len(places), bool))
+        parts[-1][newest:] = earlier[6]
         self._all = _Tries(columns, *parts)
         self._overview = _overview(columns, self._all, until)
         self._known = (columns.version, until)
@@ -185,7 +198,7 @@ def _lanes(columns: Columns, actions: _Tries, shown: Numbers, window: _Window, u
     busy = covered(rest.started, rest.ended, lanes[~drawn] if drawn.any() else lanes, len(shown), window)
     failed = _ticks(actions, lanes, len(shown), window)
     bars = _bars(actions.chosen(drawn), rows[drawn], lanes[drawn], len(shown), window.start)
-    number = np.bincount(lanes, minlength=len(shown))
+    number = np.bincount(lanes[actions.newest], minlength=len(shown))
     running = _RUNS[actions.looks]
     longest = np.zeros(len(shown))
     np.maximum.at(longest, lanes[running], until - actions.started[running])

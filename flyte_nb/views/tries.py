@@ -31,7 +31,7 @@ class Earlier:
         self._known: tuple[int, list[Numbers]] = (-1, [])
 
     def columns(self, columns: Columns) -> list[Numbers]:
-        """Rows, starts, ends, positions of workers, codes of what ended them, and numbers of the tries."""
+        """Rows, starts, ends, positions of workers, codes of what ended them, numbers, and whether each is its action's newest."""
         if self._known[0] != columns.version:
             self._known = (columns.version, self._read(columns))
         return self._known[1]
@@ -47,7 +47,8 @@ class Earlier:
             for row, records in self._run.read(lambda state, part=part: _records(state, part)):  # type: ignore[misc]  # part is bound
                 found += [(row, *_facts(record, workers)) for record in records if record.ending in _CODE and record.started_at]
         kinds = (np.int64, np.float64, np.float64, np.int64, np.int64, np.int64)
-        return [np.array(column, kind) for column, kind in zip(zip(*found, strict=True) if found else [()] * 6, kinds, strict=True)]
+        made = [np.array(column, kind) for column, kind in zip(zip(*found, strict=True) if found else [()] * 6, kinds, strict=True)]
+        return [*made, made[5] == columns.attempts[made[0]]]
 
 
 def _records(state: RunState, rows: list[int]) -> list[tuple[int, list[AttemptRecord]]]:

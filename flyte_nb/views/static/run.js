@@ -1422,6 +1422,7 @@ class Detail {
     const changed = this.drawn !== "";
     this.drawn = key;
     this.drawBody(answer, changed);
+    this.node.dataset.row = String(answer.row);
   }
 
   /** @param {DetailAnswer} answer @param {boolean} changed */

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flyte_nb.views import fields, query, slices
 from flyte_nb.views.frames import results_frame
 from flyte_nb.views.outputs import Outputs
 from flyte_nb.views.protocol import RowsAnswer
@@ -30,9 +33,12 @@ def rows(run: FakeRun, **query: Any) -> RowsAnswer:
 
 def spread(run: FakeRun, columns: list[str], marked: int = -1) -> SpreadAnswer:
     """Return how some columns are spread."""
-    return RunQueries(run).spread(
-        {"kind": "spread", "view": "v", "id": 1, "follow": False, "query": {}, "columns": columns, "marked": marked}
-    )
+    return ask_spread(RunQueries(run), columns, marked)
+
+
+def ask_spread(reader: RunQueries, columns: list[str], marked: int = -1) -> SpreadAnswer:
+    """Ask a reader how some columns are spread."""
+    return reader.spread({"kind": "spread", "view": "v", "id": 1, "follow": False, "query": {}, "columns": columns, "marked": marked})
 
 
 def swept(inputs: list[tuple[Any, ...]], outputs: list[Any], *parameters: str, declared: tuple[str, ...] = ()) -> FakeRun:
@@ -119,6 +125,37 @@ def test_many_outputs_are_read_in_a_thread_and_the_answer_says_how_far() -> None
     assert read
     assert int(outputs.read_mask(3_001).sum()) == 3_000
     assert outputs.field("auc", 3_001).numbers[3_000] == 2_999.0
+
+
+def test_many_inputs_are_read_in_a_thread_and_the_answer_says_how_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first answer counts what was read of every column; the last one all of it, and is what a new reader says."""
+    monkeypatch.setattr(fields, "_SLICE", 100)
+    monkeypatch.setattr(slices, "AT_ONCE_SECONDS", 0.0)
+    run = swept([(number, number / 4) for number in range(3_000)], list(range(3_000)), "x", "y")
+    run.finish()
+    told = threading.Event()
+    reader = RunQueries(run, told.set)
+    first = ask_spread(reader, ["in:x", "in:y"])
+    reader._results.join(30)
+    last = ask_spread(reader, ["in:x", "in:y"])
+
+    assert first["read"] < 3_000
+    assert (last["read"], [sum(column["bins"]) for column in last["columns"]]) == (3_000, [3_000, 3_000])
+    assert told.is_set()
+
+
+def test_histograms_of_a_run_that_goes_on_stand_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not counted again for each tick; once the run is over they are."""
+    monkeypatch.setattr(query, "SPREAD_REST", 1e9)
+    run = swept([(1,)], [1], "x")
+    reader = RunQueries(run)
+    first = ask_spread(reader, ["out:"])["total"]
+    run.succeed(run.call(run.state.tasks[1], [(2,)]), [2])
+    second = ask_spread(reader, ["out:"])["total"]
+    other = ask_spread(reader, ["in:x"])["total"]
+    run.finish()
+
+    assert (first, second, other, ask_spread(reader, ["in:x"])["total"]) == (1, 1, 2, 2)
 
 
 def test_too_many_fields_stay_one_value() -> None:

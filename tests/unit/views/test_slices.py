@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from flyte_nb.views import slices
-from flyte_nb.views.slices import Slices
+from flyte_nb.views.slices import TURN, WAIT_SECONDS, Slices
 
 
 class Pile:
@@ -69,3 +70,17 @@ def test_work_that_comes_while_the_thread_ends_is_done_too() -> None:
     work.start()
     work.join(10)
     assert pile.left == 0
+
+
+def test_what_is_done_beside_waits_for_an_answer() -> None:
+    """But not for ever: the answer may wait for it."""
+    with TURN:
+        began = time.perf_counter()
+        TURN.give_way()
+        waited = time.perf_counter() - began
+        with TURN:
+            pass
+        assert not TURN._none.is_set()
+
+    assert waited >= 0.9 * WAIT_SECONDS
+    assert TURN._none.is_set()

@@ -181,6 +181,7 @@ def test_every_try_is_seen_where_and_when_it_was() -> None:
     lanes = {lane["worker"]: lane for lane in answer["lanes"]}
 
     assert [len(lane["bars"]) for lane in waiting["lanes"]] == [2, 1]
+    assert (waiting["actions"], answer["actions"], sum(lane["actions"] for lane in answer["lanes"])) == (1, 1, 1)
     assert lanes["w1"]["bars"] == [(0, row, 0.0, 10.0, 1, "failed", 1), (0, row, 40.0, 50.0, 1, "aborted", 3)]
     assert sorted(lanes["w2"]["bars"]) == [(0, row, 20.0, 30.0, 1, "timed_out", 2), (0, row, 60.0, 100.0, 1, "running", 4)]
     assert [lane["failed"] for lane in lanes.values()] == [[(10, row, 1), (50, row, 1)], [(30, row, 1)]]
