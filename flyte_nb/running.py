@@ -17,6 +17,7 @@ from flyte_nb.core.events import RunSettings
 from flyte_nb.core.ids import ROOT_ACTION
 from flyte_nb.core.policy import check_action_concurrency
 from flyte_nb.remote import Run
+from flyte_nb.sweeps import MapFrame
 
 #: What with_runcontext() accepts and has no effect here (a Flyte backend uses it).
 _INERT = (
@@ -28,7 +29,7 @@ INERT = frozenset(_INERT.split())
 
 
 class RunContext:
-    """How runs are started: `run(task, ...)` and `rerun(name, ...)`, and their async forms `.aio`."""
+    """How runs are started: `run(task, ...)`, `map_frame(task, frame)` and `rerun(name, ...)`, and their async forms `.aio`."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - keywords of run_task
         self._options = options
@@ -42,6 +43,11 @@ class RunContext:
     def run(self) -> RunCall:
         """Start a run; see `flyte_nb.run`."""
         return RunCall(self._options)
+
+    @property
+    def map_frame(self) -> MapFrame:
+        """Start a run of a call for each row of a table; see `flyte_nb.map_frame`."""
+        return MapFrame(self._options)
 
 
 class RunCall:

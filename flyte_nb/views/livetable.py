@@ -17,7 +17,7 @@ from flyte_nb.views.live import Bundle, NotebookPublisher, Publisher
 from flyte_nb.views.markup import CELL_LIMIT, cell, escape, table
 from flyte_nb.views.painter import PAINTER, Painter
 from flyte_nb.views.shown import ShownRun
-from flyte_nb.views.swept import results_table
+from flyte_nb.views.swept import results_table, row_count
 from flyte_nb.views.wording import GLYPHS, PHASE_ORDER, count, one_line, phase_word, plural
 
 #: Rows and columns of a table that refreshes itself.
@@ -76,7 +76,8 @@ class LiveTable:
 
     def _caption(self, head: pd.DataFrame) -> str:
         summary = self.run.summary()
-        total = summary.total + (self.kind == "actions")
+        rows = row_count(self.run) if self.kind == "results" else None
+        total = rows if rows is not None else summary.total + (self.kind == "actions")
         phases = ", ".join(
             f"{GLYPHS[phase]} {count(summary.counts[phase])} {phase_word(phase)}" for phase in PHASE_ORDER if summary.counts.get(phase)
         )

@@ -10,9 +10,7 @@ Must not know: how a sweep is driven, or how a table is displayed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,6 +87,12 @@ def swept_frame(run: ReadRun, mapped: Mapped, *, limit: int | None = None) -> pd
     return join(frame, rows.outputs(len(frame)), rows.phases(len(frame)), rows.errors(len(frame)))
 
 
+def row_count(run: ReadRun) -> int | None:
+    """Rows of what a sweep mapped, where each is known by now; None for other runs, and for streams."""
+    mapped = mapped_by(run)
+    return len(mapped.frame) if mapped is not None and isinstance(mapped.frame, pd.DataFrame) else None
+
+
 def _root_inputs(state: RunState) -> dict[str, Item] | None:
     if not is_sweep(state.root):
         return None
@@ -143,9 +147,4 @@ def _kept_frame(rows: SweepRows) -> pd.DataFrame:
     return kept.iloc[:total]
 
 
-def labels_of(mapped: Mapped) -> list[Hashable]:
-    """The labels of what was mapped, in order."""
-    return list(mapped.frame.columns) if isinstance(mapped.frame, pd.DataFrame) else list(mapped.frame.labels.values())
-
-
-__all__: list[Any] = ["Mapped", "labels_of", "mapped_by", "results_table", "swept_frame"]
+__all__ = ["Mapped", "mapped_by", "results_table", "row_count", "swept_frame"]

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -226,3 +230,21 @@ def test_a_task_has_flytes_attributes() -> None:
     assert env() is env  # Flyte's is a weak reference, which is called
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = echo.nothing
+
+
+@pytest.mark.parametrize(
+    "code, words",
+    [
+        ("flyte.remote.Run.get('none')", "RunNotFoundError"),
+        ("print(list(flyte.map(flyte.TaskEnvironment('first').task(abs_), [-1])))", "[1]"),
+    ],
+)
+def test_any_of_these_may_be_the_first_thing_that_a_program_does(code: str, words: str, tmp_path: Path) -> None:
+    """Nothing has to be set up before."""
+    program = tmp_path / "program.py"
+    program.write_text(f"import flyte_nb as flyte\n\ndef abs_(x: int) -> int:\n    return abs(x)\n\n{code}\n")
+    settings = {**os.environ, "FLYTE_NB_CLUSTER": "inline", "FLYTE_NB_STORE": ":memory:"}
+
+    done = subprocess.run([sys.executable, str(program)], check=False, capture_output=True, text=True, cwd=tmp_path, env=settings)
+
+    assert words in done.stdout + done.stderr
