@@ -102,6 +102,7 @@ wheel: $(PACKAGE_READY) ## build dist/: the source distribution, and from it the
 docs: $(READY) ## redraw what the documentation shows of the code
 	$(PY) -m scripts.phase_diagram
 	$(PY) -m scripts.failures_table
+	$(PY) -m scripts.mistakes_table
 	$(PY) -m scripts.reference
 	$(PY) -m scripts.readme_tables
 

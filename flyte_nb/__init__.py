@@ -166,6 +166,22 @@ __all__ = [
 ]
 
 
+#: What people look for here who come from elsewhere: Flyte 1, Dask, Ray.
+_ELSEWHERE = {
+    "task": 'make an environment first, `env = flyte.TaskEnvironment("name")`, then `@env.task`',
+    "workflow": "a driver is a task that calls tasks: `@env.task`",
+    "dynamic": "a driver is a task that calls tasks, and may loop and branch: `@env.task`",
+    "map_task": "`flyte.map(task, items)`",
+    "gather": "`await asyncio.gather(*calls)`",
+    "delayed": "`@env.task`",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - it never returns
+    hint = f": here {_ELSEWHERE[name]}." if name in _ELSEWHERE else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)
+
+
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - an IPython shell, which is not imported here
     """What `%load_ext flyte_nb` calls."""
     from flyte_nb import workspace  # noqa: PLC0415 - IPython is only needed in IPython

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from flyte_nb.authoring import fanout, history
 from flyte_nb.authoring.environment import TaskEnvironment
+from flyte_nb.authoring.misfits import not_a_task
 from flyte_nb.authoring.task import Task
 from flyte_nb.backends import make_backend
 from flyte_nb.core import ids
@@ -35,6 +36,7 @@ from flyte_nb.engine.backend import ClusterFacts
 from flyte_nb.engine.feeds import ChangeFeed, PrintFeed
 from flyte_nb.engine.runner import Runner, RunRefusedError
 from flyte_nb.engine.stimuli import ConditionAnswered, RunRequested
+from flyte_nb.errors import RuntimeUserError
 from flyte_nb.remote import Run
 from flyte_nb.remote.filters import wanted_runs
 from flyte_nb.remote.front import FrontEnd
@@ -214,9 +216,13 @@ class Workspace:
             ValueError: inputs are missing, or the name is taken by a live run.
             NotSerializableError: an input, or something that the task uses, cannot be pickled.
         """
+        __tracebackhide__ = True  # to IPython: the reader's lines, not ours
         if not isinstance(task, Task):
-            raise TypeError(f"On Flyte tasks can be run, not generic functions or methods '{type(task)}'.")
-        inputs = task.pack_inputs(args, kwargs or {})
+            raise TypeError(not_a_task(task))
+        try:
+            inputs = task.pack_inputs(args, kwargs or {})
+        except (TypeError, ValueError, RuntimeUserError) as error:
+            raise error.with_traceback(None)  # noqa: B904 - the same error, without the lines that looked at the inputs
         origin = NO_ORIGIN if recover is None else recover_into(recover, (ids.ROOT_ACTION,), self.shelf.get)
         return self._start(task, inputs, Asked(name, driver, custom_context, labels, max_actions, settings, origin))
 

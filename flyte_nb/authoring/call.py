@@ -18,6 +18,7 @@ from contextvars import Context
 from typing import Any, Protocol
 
 from flyte_nb.authoring.outcomes import thrown_at
+from flyte_nb.authoring.unawaited import refuse_uses
 from flyte_nb.core.current import CURRENT, RunnableTask, Submitter, Whereabouts
 from flyte_nb.core.events import Inputs
 from flyte_nb.core.failure import Failure
@@ -86,6 +87,11 @@ class _AnyCall(asyncio.Future[Any]):
         """Take an error that kept the call from becoming an action."""
         if not self.done():
             self.set_exception(error)
+
+    @property
+    def task_name(self) -> str:
+        """The full name of the task."""
+        return self._task.facts.name
 
     def set_name(self, name: object) -> None:
         """As of `asyncio.Task`."""
@@ -197,6 +203,7 @@ class DrivenCall(StartedCall):
         self.cancel()
 
 
+refuse_uses(_AnyCall)
 _class_slot: Any = object.__dict__["__class__"]
 
 

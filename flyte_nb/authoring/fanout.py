@@ -11,9 +11,9 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, aclosing
-from typing import Any
+from typing import Any, NoReturn
 
 from flyte_nb.authoring.batches import Batch, BatchFan, BatchTask, checked_batch_size, checked_on_batch_error
 from flyte_nb.authoring.gathering import gather_for
@@ -101,7 +101,7 @@ def map_sync(
     return_exceptions: bool = True,
     batch_size: int | None = None,
     on_batch_error: OnBatchError = "fail",
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Call a task for each item (of several iterables: for each tuple, the shortest wins), in parallel.
 
     Lazy: nothing happens before the first result is asked for. Leaving the loop early aborts what is in flight.
@@ -256,11 +256,46 @@ async def _batches_async(fan: BatchFan, group_name: str | None, return_exception
             fan.stream.close()
 
 
+_SIGNATURE = inspect.signature(map_sync)
+
+
+class Results(Iterator[Any]):
+    """The results of a map, one after the other; says so where somebody takes it for a list."""
+
+    def __init__(self, task: str, results: Generator[Any]) -> None:
+        self._task, self._results = task, results
+
+    def __iter__(self) -> Iterator[Any]:  # noqa: PYI034 - loops run on the generator itself, at no cost
+        return self._results
+
+    def __next__(self) -> Any:
+        return next(self._results)
+
+    def close(self) -> None:
+        """Abort what is in flight."""
+        self._results.close()
+
+    def __getitem__(self, _place: object) -> NoReturn:
+        raise TypeError(f"{self!r} gives one result after the other: make a list first, `results = list(flyte.map(...))`.")
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is not awaited: write `list(flyte.map(...))`, or `[x async for x in flyte.map.aio(...)]`.")
+
+    def __repr__(self) -> str:
+        return f"<results of flyte.map({self._task}, ...), which starts when the first one is asked for: list(...)>"
+
+
+@functools.wraps(map_sync)
+def _map(func: Any, *iterables: Iterable[Any], **options: Any) -> Results:
+    _SIGNATURE.bind(func, *iterables, **options)  # a wrong keyword is told here, not by the first result
+    return Results(getattr(func, "short_name", getattr(func, "__name__", repr(func))), map_sync(func, *iterables, **options))
+
+
 class Map:
     """`flyte.map`: call a task for each item, in parallel; `flyte.map.aio` is the async form."""
 
-    __call__ = staticmethod(map_sync)
-    __signature__ = inspect.signature(map_sync)  # of a callable that is static, `inspect` drops the first parameter
+    __call__ = staticmethod(_map)
+    __signature__ = _SIGNATURE
     aio = staticmethod(map_async)
 
     def __repr__(self) -> str:

@@ -7,8 +7,10 @@ Must not know: what fits (`checkers` and its neighbours).
 import reprlib
 from collections import deque
 from collections.abc import Collection, Mapping
-from types import GenericAlias
+from types import CoroutineType, GenericAlias
 from typing import Final
+
+from flyte_nb.authoring.unawaited import hint_of
 
 LONGEST_TEXT: Final = 200
 
@@ -69,7 +71,19 @@ def shown(value: object) -> str:
 def unexpected(expected: object, value: object, advice: str = "") -> Mismatch:
     """The misfit of a value of the wrong type, in Flyte's words."""
     reason = f"Expected value of type {expected} but got '{shown(value)}' of type {type(value)}"
+    advice = advice or hint_of(value)
     return Mismatch(f"{reason}: {advice}" if advice else reason)
+
+
+def not_a_task(value: object) -> str:
+    """What is said of something that is no task, where one is to be run: Flyte's words, and the remedy."""
+    said = f"On Flyte tasks can be run, not generic functions or methods '{type(value)}'."
+    if isinstance(value, CoroutineType):
+        value.close()  # it would be warned of, on top
+        return f"{said} Give the task and its inputs apart: flyte.run(task, 3), not flyte.run(task(3))."
+    if callable(value):
+        return f'{said} Declare it first: `@env.task`, with env = flyte.TaskEnvironment("name").'
+    return f"{said} It got {shortened(value)}: give the task and its inputs apart, flyte.run(task, ...)."
 
 
 def not_container(annotation: object, container: type, value: object) -> Mismatch:

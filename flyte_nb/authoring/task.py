@@ -14,7 +14,7 @@ from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from flyte_nb import errors
 from flyte_nb.authoring import environ, history, reports, sources
@@ -192,7 +192,9 @@ class Task(Generic[P, R]):
             return self._call_blocking(frame, args, kwargs)
         loop = running_loop()
         if loop is None or not hasattr(loop, "takes_calls"):
-            return self._call_later(args, kwargs)  # type: ignore[return-value]  # a coroutine, as the function's own
+            later: Any = self._call_later(args, kwargs)
+            later.__qualname__ = self.name  # what Python's warning says of a coroutine that nobody awaits
+            return cast(R, later)  # a coroutine, as the function's own
         return Call(self, args, kwargs, loop)  # type: ignore[return-value]  # passes for a coroutine
 
     async def _call_later(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

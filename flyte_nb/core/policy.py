@@ -194,7 +194,8 @@ def timeout_from_request(timeout: object) -> Timeout:
     if timeout is None:
         return Timeout()
     if isinstance(timeout, bool) or not isinstance(timeout, int | timedelta):
-        raise ValueError(f"Timeout must be an instance of Timeout, int, or timedelta, got {timeout!r}.")  # noqa: TRY004 - Flyte's class
+        hint = "write seconds, such as timeout=30, or timedelta(minutes=5)"
+        raise ValueError(f"Timeout must be an instance of Timeout, int, or timedelta, got {timeout!r}: {hint}.")  # noqa: TRY004 - Flyte's class
     return Timeout(max_runtime=timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout))
 
 

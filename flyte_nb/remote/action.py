@@ -99,7 +99,9 @@ class Action(Described):
         """
         __tracebackhide__ = True
         if not self.done():
-            raise RuntimeError(f"Action {self.name} of run {self.run_name} has not ended: it is {self.phase}.")
+            raise RuntimeError(
+                f"Action {self.name} of run {self.run_name} has not ended: it is {self.phase}. `run.wait()` waits for the end of its run."
+            )
         error = self.error
         if error is not None:
             raise error

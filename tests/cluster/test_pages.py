@@ -11,8 +11,8 @@ import pytest
 from tests.pages import PAGES, ROOT, blocks
 
 SECONDS = 100
-#: Run elsewhere: the README's in test_readme.py, the magics' examples in tests/unit/test_reference.py.
-ELSEWHERE = {"README.md", "docs/magics.md"}
+#: Run elsewhere: in test_readme.py, tests/unit/test_reference.py, test_mistakes.py.
+ELSEWHERE = {"README.md", "docs/magics.md", "docs/mistakes.md"}
 #: What a page needs beside this package and its tests; where it is not installed, the page's code is not run.
 NEEDS = {
     "docs/coming-from/flyte-1.md": "flytekit",
