@@ -81,7 +81,6 @@ class RunCall:
 
     def __call__(self, task: Task[..., Any], *args: Any, **kwargs: Any) -> Run:  # noqa: ANN401 - the task's inputs
         """Start a run."""
-        __tracebackhide__ = True  # to IPython: the reader's lines, not ours
         return workspace.current().run_task(task, args, kwargs, **self._options)
 
     async def aio(self, task: Task[..., Any], *args: Any, **kwargs: Any) -> Run:  # noqa: ANN401 - the task's inputs

@@ -121,6 +121,14 @@ def test_links_lead_somewhere(name: str) -> None:
     assert dead_links(name) == []
 
 
+def test_the_map_of_the_documentation_has_every_page() -> None:
+    """Pages of the reference are found from its own index."""
+    listed = {(ROOT / "docs" / link.partition("#")[0]).resolve().relative_to(ROOT).as_posix() for link in pages.links("docs/index.md")}
+    named = {name for name in PAGES if name.startswith("docs/") and not name.startswith("docs/reference/")} - {"docs/index.md"}
+
+    assert named - listed == set()
+
+
 def test_a_link_that_leads_nowhere_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """To a file that is not there, or to a heading; code is not looked at."""
     text = (
