@@ -20,6 +20,7 @@ from flyte_nb.views.outputs import Outputs, parts_of, plain, value_of
 from flyte_nb.views.protocol import CELL_CHARACTERS, Row, TableColumn
 from flyte_nb.views.protocol_tabs import MAX_BINS, MAX_WORDS, Spread
 from flyte_nb.views.slices import Slices
+from flyte_nb.views.sweepcells import SweepCells
 from flyte_nb.views.values import Texts, Unreadable, scalar_text, value_text
 from flyte_nb.views.wording import one_line
 
@@ -38,6 +39,7 @@ class Results:
     def __init__(self, run: ReadRun, columns: Columns, fields: Fields, outputs: Outputs, notify: Callable[[], None] = lambda: None) -> None:
         self._run, self._columns, self._fields, self._outputs = run, columns, fields, outputs
         self._texts = Texts()
+        self._sweep = SweepCells(run)
         self._wanted: list[str] = []
         self._slices = Slices("flyte_nb-inputs", self._read_slice, notify)
 
@@ -75,6 +77,7 @@ class Results:
         inputs = list(dict.fromkeys(name for task in tasks for name in task.parameters))
         groups = any(columns.node_groups[1:])
         made = [_word_column("task", "Task", shown=len(tasks) != 1), _word_column("group", "Group", shown=groups)]
+        made += [_aside_column(key, one_line(title, _WIDTH * 2)) for key, title in self._sweep.titles(inputs)]
         made += [self._column(f"in:{name}", name, shown=place < MAX_SHOWN) for place, name in enumerate(inputs)]
         made += [self._column(f"out:{name}", name or "output", shown=place < MAX_SHOWN) for place, name in enumerate(self._outputs.names())]
         return made
@@ -102,6 +105,7 @@ class Results:
     def _values(self, row: int, task: TaskFacts, inputs: Inputs, output: Item) -> dict[str, Any]:
         columns = self._columns
         values: dict[str, Any] = {"task": task.short_name, "group": columns.groups[columns.node_groups[columns.node_ids[row]]]}
+        values |= self._sweep.cells(row, columns)
         values |= {f"in:{name}": item for name, item in zip(task.parameters, inputs, strict=False)}
         value = value_of(output)
         parts = parts_of(value, task) if self._outputs.names() != [""] else {"": value}
@@ -166,6 +170,11 @@ def _plain_cell(value: Any) -> str:
 
 def _word_column(key: str, title: str, *, shown: bool) -> TableColumn:
     return {"key": key, "title": title, "type": "text", "width": 14, "shown": shown, "sortable": True}
+
+
+def _aside_column(key: str, title: str) -> TableColumn:
+    """A column of the frame that a sweep mapped; in the order of its rows, which is that of the calls."""
+    return {"key": key, "title": title, "type": "text", "width": max(6, min(_WIDTH, len(title))), "shown": True, "sortable": False}
 
 
 def _bin_count(finite: Numbers, low: float, high: float) -> int:
