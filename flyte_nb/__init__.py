@@ -56,7 +56,7 @@ from flyte_nb.initialize import (
     is_control_plane_available,
 )
 from flyte_nb.moving import export
-from flyte_nb.running import rerun, run, runs, with_runcontext
+from flyte_nb.running import form, rerun, run, runs, with_runcontext
 from flyte_nb.sweeps import MapFrame, choice, grid, lognormal, loguniform, normal, randint, sample, uniform
 from flyte_nb.views.scores import best
 
@@ -131,6 +131,7 @@ __all__ = [
     "durable",
     "errors",
     "export",
+    "form",
     "get_custom_context",
     "grid",
     "group",
@@ -187,4 +188,4 @@ def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - an IPython she
     from flyte_nb import workspace  # noqa: PLC0415 - IPython is only needed in IPython
     from flyte_nb.notebook import magics  # noqa: PLC0415 - the same
 
-    magics.register(shell, workspace.current())
+    magics.register(shell, workspace.current(), map_frame)

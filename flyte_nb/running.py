@@ -249,3 +249,41 @@ def runs(**conditions: Any) -> Any:  # noqa: ANN401 - a pandas.DataFrame, which 
         ['succeeded']
     """
     return workspace.current().table_of_runs(**conditions)
+
+
+def form(task: Task[..., Any], /, **values: Any) -> Any:  # noqa: ANN401 - a widget, which this module does not import
+    """A form to start a task by hand: a field for each parameter, and a Run button; the live view appears below it.
+
+    Ticks for `bool`, lists to choose from for `Enum` and `Literal`, sliders for numbers with both bounds (`Annotated[int, range(1, 10)]`,
+    annotated_types' `Interval`, pydantic's `Field`), fields of dataclasses, uploads for `bytes`; lines for all else: numbers, texts, days
+    and times, paths, literals such as `[1, 2]`, and names of variables for tables and classes of your own. Entries are read, never
+    evaluated. One that does not fit says so beside its field, and nothing starts.
+
+    Args:
+        task: the task.
+        values: what the fields begin with, by parameter, instead of the defaults.
+
+    Returns:
+        A widget; `form.run` is the run that it started last, `form.start()` does what the button does, `form.inputs` is what is entered.
+
+    Raises:
+        TypeError: it is no task, or has no such parameter.
+
+    Example:
+        >>> env = flyte.TaskEnvironment("docs")
+        >>> @env.task
+        ... def area(width: float, height: float = 2.0) -> float:
+        ...     return width * height
+        >>> form = flyte.form(area, width=1.5)
+        >>> form.inputs
+        {'width': 1.5, 'height': 2.0}
+        >>> form.start().outputs()[0]
+        3.0
+    """
+    from flyte_nb.notebook.form import TaskForm  # noqa: PLC0415 - it loads widgets
+    from flyte_nb.notebook.kernel import current_shell  # noqa: PLC0415 - it is of IPython
+
+    if not isinstance(task, Task):
+        raise TypeError(f"flyte.form takes a task, got {type(task).__name__}: put `@env.task` above the function.")
+    shell = current_shell()
+    return TaskForm(task, run, shell.user_ns if shell is not None else {}, values)

@@ -82,6 +82,7 @@ PUBLIC_NAMES: set[str] = {
     "durable",
     "errors",
     "export",
+    "form",
     "get_custom_context",
     "grid",
     "group",

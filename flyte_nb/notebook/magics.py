@@ -25,6 +25,7 @@ from flyte_nb.core.resources import Resources
 from flyte_nb.notebook import cells
 from flyte_nb.notebook.export import Exported, export
 from flyte_nb.notebook.kernel import apply_nest, flag, nest_is_on, yes_or_no
+from flyte_nb.notebook.mapping import MapMagics
 from flyte_nb.notebook.options import Completer, argument, cell_magic, line_magic, magic_arguments, nearest, read, seconds, variable_name
 from flyte_nb.settings import read_setting
 from flyte_nb.views.listing import Listing, cache_listing, cluster_listing
@@ -125,16 +126,18 @@ class NotebookWorkspace(Protocol):
         ...
 
 
-def register(shell: Any, workspace: NotebookWorkspace) -> None:
+def register(shell: Any, workspace: NotebookWorkspace, map_frame: Callable[..., Any]) -> None:
     """Add the magics to a shell, with Tab completion of their options.
 
     Args:
         shell: IPython's shell.
         workspace: what the magics call.
+        map_frame: what `%flyte_map` calls: `flyte.map_frame`.
     """
-    magics = FlyteMagics(shell, workspace)
-    shell.register_magics(magics)
-    Completer({name: (method.parser, values) for name, (method, values) in magics.completions().items()}, shell.user_ns).attach(shell)
+    magics, mapping = FlyteMagics(shell, workspace), MapMagics(shell, map_frame)
+    shell.register_magics(magics, mapping)
+    offered = {**magics.completions(), **mapping.completions()}
+    Completer({name: (method.parser, values) for name, (method, values) in offered.items()}, shell.user_ns).attach(shell)
     _connected = workspace.front  # so that also a cell without runs is looked after
     if flag(NEST_VARIABLE):
         apply_nest()

@@ -74,13 +74,14 @@ def line_magic(function: Function) -> Function:
     return cast(Function, magic.line_magic(_with_help(function)))
 
 
-def read(method: Any, line: str, name: str) -> Any:
+def read(method: Any, line: str, name: str, *, split: Callable[[str], list[str]] = shlex.split) -> Any:
     """Read a magic's line.
 
     Args:
         method: a function with `magic_arguments`.
         line: what stands after the magic's name.
         name: the magic as the user writes it, with its percent signs.
+        split: makes words of the line (IPython's own way leaves quotes in the values).
 
     Raises:
         UsageError: an option is unknown (the nearest one is named), or a value does not fit.
@@ -88,7 +89,7 @@ def read(method: Any, line: str, name: str) -> Any:
     parser: argparse.ArgumentParser = method.parser
     parser.allow_abbrev = False  # `--retri 3` is a slip, not an option
     try:
-        known, unknown = parser.parse_known_args(shlex.split(line))  # IPython's own splitting leaves quotes in the values
+        known, unknown = parser.parse_known_args(split(line))
     except (UsageError, ValueError) as error:
         raise UsageError(f"{name}: {error}. {_usage(name, parser)}") from None
     if unknown:

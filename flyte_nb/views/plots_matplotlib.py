@@ -25,7 +25,9 @@ def heatmap(made: HeatMap, ax: Any = None) -> Any:
     """Draw a heat map; a cell without a score is left empty."""
     rows, columns = made.cells.shape
     if ax is None:
-        _, ax = plt.subplots(figsize=(min(14.0, 2.5 + 0.7 * columns), min(10.0, 1.8 + 0.45 * rows)), layout="constrained")
+        wide, high = (0.6, 0.4) if made.cells.size <= MOST_NUMBERED else (0.3, 0.22)
+        size = (min(14.0, max(4.5, 2.5 + wide * columns)), min(10.0, max(3.0, 1.6 + high * rows)))
+        _, ax = plt.subplots(figsize=size, layout="constrained")
     image = ax.imshow(made.cells, cmap=_COLOURS, aspect="auto", origin="lower")
     ax.set_xticks(range(columns), list(map(_plain, made.x_labels)), rotation=45 if max(map(len, made.x_labels)) > 4 else 0)  # noqa: PLR2004 - what fits
     ax.set_yticks(range(rows), list(map(_plain, made.y_labels)))

@@ -71,7 +71,7 @@ AREAS = (
         "sweeps.md",
         "Sweeps and tables",
         "Tables in, tables out; more is told in [sweeps.md](../sweeps.md).",
-        members=("map_frame", "grid", "sample", "uniform", "loguniform", "normal", "lognormal", "randint", "choice", "best"),
+        members=("map_frame", "grid", "sample", "uniform", "loguniform", "normal", "lognormal", "randint", "choice", "best", "form"),
     ),
     Area("moving.md", "Moving to Flyte", "More is told in [moving-to-flyte.md](../moving-to-flyte.md).", members=("export",)),
     Area(

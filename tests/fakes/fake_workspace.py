@@ -59,6 +59,21 @@ class DriverRun(FakeRun):
         return self._result
 
 
+class MappedRun:
+    """A run of a table."""
+
+    def __init__(self, frame: Any) -> None:
+        self.results = frame
+        self.waited = 0
+
+    def wait(self) -> None:
+        """Count."""
+        self.waited += 1
+
+    def raise_for_status(self) -> None:
+        """It succeeded."""
+
+
 class FakeCache:
     """A cache that keeps what its test says, and what was dropped."""
 
@@ -86,6 +101,7 @@ class FakeWorkspace:
         self.recovered: list[str | None] = []
         self.cache = FakeCache()
         self.facts: ClusterFacts | None = None
+        self.mapped: list[tuple[Any, Any, dict[str, Any]]] = []
         self.calls: list[tuple[Any, ...]] = []
 
     @property
@@ -107,6 +123,13 @@ class FakeWorkspace:
         self.recovered.append(recover)
         self.started.append(DriverRun(f"r{len(self.started)}", what.func))
         return self.started[-1]
+
+    def map_frame(self, what: Any, frame: Any, **options: Any) -> MappedRun:
+        """Remember what was mapped; a run that is over."""
+        if options["concurrency"] < 0:
+            raise ValueError("concurrency is 0 or more")
+        self.mapped.append((what, frame, options))
+        return MappedRun(frame)
 
     def entries(self) -> list[RunEntry]:
         """Runs, the latest last."""

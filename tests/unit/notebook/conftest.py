@@ -72,5 +72,5 @@ def nb(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> Cells:
     workspace, views = FakeWorkspace(), FakePainter()
     monkeypatch.setattr(painter, "PAINTER", views)
     monkeypatch.setattr(value, "PAINTER", views)
-    magics.register(shell, workspace)
+    magics.register(shell, workspace, workspace.map_frame)
     return Cells(shell, workspace, views)

@@ -85,7 +85,7 @@ def test_nest_is_applied_by_the_environment_variable(nb: Cells, monkeypatch: pyt
     applied: list[int] = []
     monkeypatch.setattr(magics, "apply_nest", lambda: applied.append(1))
     monkeypatch.setenv("FLYTE_NB_NEST", "1")
-    magics.register(nb.shell, nb.workspace)
+    magics.register(nb.shell, nb.workspace, nb.workspace.map_frame)
 
     assert applied == [1]
 
@@ -154,11 +154,13 @@ def test_a_run_is_viewed_by_variable_or_name(nb: Cells, monkeypatch: pytest.Monk
         ("%flyte_cluster ", ["show", "scale", "adapt", "restart", "close"]),
         ("%flyte_cluster sc", ["scale"]),
         ("%flyte_view ", ["r0"]),
+        ("%flyte_map tr", ["train"]),
+        ("%flyte_map train items --c", ["--concurrency"]),
     ],
 )
 def test_tab_offers_options_and_values(nb: Cells, text: str, wanted: list[str]) -> None:
     """Through IPython's own completer, as the kernel asks it."""
-    nb.run("from flyte_nb import TaskEnvironment\netl = TaskEnvironment('etl')\n")
+    nb.run("from flyte_nb import TaskEnvironment\netl = TaskEnvironment('etl')\n@etl.task\ndef train(x: int) -> int: return x\n")
     nb.run("%%flyte_run\n1")
 
     found = offered(nb, text)
