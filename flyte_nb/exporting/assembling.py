@@ -17,7 +17,7 @@ from flyte_nb.exporting.importing import ImportLine, IsOwn
 from flyte_nb.exporting.notebook import END, IMPORTS
 from flyte_nb.exporting.slicing import Slice
 from flyte_nb.exporting.statements import Statement, dotted, root_of
-from flyte_nb.exporting.texts import INDENT, CellText, Edit, renamed, shifted
+from flyte_nb.exporting.texts import INDENT, CellText, Edit, real_module, renamed, shifted
 
 #: The environment of drivers, and of `%%flyte_task` cells that name none.
 DRIVERS_ENVIRONMENT = "notebook"
@@ -52,7 +52,7 @@ class Assembly:
         self._paths = {path for each in self._all() for path in _paths(each.node)}
         self._taken = {name for each in self._all() for name in each.binds | each.uses.now | each.uses.later}
         self._environments: dict[str, str] = {}
-        self._main_name = ""
+        self._main_name, self._outputs = "", 1
         used = {path for each in self._all() for _, path in self._replaced(each.node)}
         self._standins = {name: self._new_name(name, f"flyte_{name}") for name in standins.with_needed(used)}
 
@@ -99,7 +99,7 @@ class Assembly:
     # ------------------------------------------------------------------ what stands at the top
     def _imports(self) -> list[ImportLine]:
         lines: list[ImportLine] = [
-            ImportLine(importing.group_of(each.module, self._is_own), each.module, each.name) for each in self._piece.stars
+            ImportLine(importing.group_of(each.module, self._is_own), real_module(each.module), each.name) for each in self._piece.stars
         ]
         for statement in self._statements:
             if isinstance(statement.node, IMPORTS) and self._is_hoisted(statement):
@@ -140,7 +140,7 @@ class Assembly:
             lines.append(ImportLine(1, "IPython.display", "display"))
         if "timedelta(seconds=" in text and "timedelta" not in self._taken:
             lines.append(ImportLine(0, "datetime", "timedelta"))
-        if "-> Any:" in text and "Any" not in self._taken:
+        if re.search(r"-> (Any|tuple\[Any, .*):", text) and "Any" not in self._taken:
             lines.append(ImportLine(0, "typing", "Any"))
         return lines
 
@@ -170,7 +170,7 @@ class Assembly:
     def _text(self, statement: Statement, *, returns: bool = False) -> str:
         text = CellText(statement.cell.source)
         edits = self._edits(text, statement.node)
-        if statement.is_task and not getattr(statement.node, "decorator_list", []):
+        if statement.is_task and not self._is_decorated(statement):
             edits.append(self._decorator(statement, text))
         if returns:
             start, _ = text.span(statement.node)
@@ -183,16 +183,22 @@ class Assembly:
         edits = renamed(text, node, self._names)
         return [*replaced, *(each for each in edits if not any(other.start <= each.start and each.end <= other.end for other in replaced))]
 
+    def _is_decorated(self, statement: Statement) -> bool:
+        """Whether the function of a `%%flyte_task` cell is a task by a decorator of its own."""
+        makers: list[ast.expr] = getattr(statement.node, "decorator_list", [])
+        return any(self._notebook.is_task_maker(each, statement.number) for each in makers)
+
     def _decorator(self, statement: Statement, text: CellText) -> Edit:
         line = statement.cell.task
         settings = ", ".join(f"{name}={value}" for name, value in line.settings().items()) if line is not None else ""
-        start = text.line_start(statement.node.lineno)
+        above = [each.lineno for each in getattr(statement.node, "decorator_list", [])]
+        start = text.line_start(min([statement.node.lineno, *above]))
         return Edit(start, start, f"@{self.environment(statement)}.task" + (f"({settings})" if settings else "") + "\n")
 
     def environment(self, statement: Statement) -> str:
         """The variable that holds the environment of a task."""
         line = statement.cell.task
-        if statement.is_task and line is not None:
+        if statement.is_task and line is not None and not self._is_decorated(statement):
             own = self._notebook.environment_variable(line.env, statement.number)
             return own or self._environments[line.env]
         for maker in [*getattr(statement.node, "decorator_list", []), getattr(statement.node, "value", None)]:
@@ -206,7 +212,9 @@ class Assembly:
     def _environment_of(self, statement: Statement) -> Iterator[Part]:
         """The environment of a `%%flyte_task` cell, where the notebook has none of that name."""
         line = statement.cell.task
-        if line is None or self._notebook.environment_variable(line.env, statement.number) or line.env in self._environments:
+        if line is None or line.env in self._environments or self._is_decorated(statement):
+            return
+        if self._notebook.environment_variable(line.env, statement.number):
             return
         yield self._made_environment(line.env, [])
 
@@ -240,7 +248,8 @@ class Assembly:
         last = drivers.returned(self._piece, self._driver)
         texts = {number: self._text(each, returns=number == last) for number, each in self._piece.inner.items()}
         lines = drivers.body(self._piece, self._driver, texts)
-        returns = "Any" if any(line.lstrip().startswith("return ") or "\nreturn " in line for line in lines) or last is not None else "None"
+        self._outputs = drivers.outputs(self._piece, self._driver)
+        returns = f"tuple[{', '.join(['Any'] * self._outputs)}]" if self._outputs > 1 else "Any" if self._outputs else "None"
         text = "\n".join(lines or ["pass"])
         yield Part(f"@{environment}.task\nasync def {self._main_name}() -> {returns}:\n{shifted(text, INDENT)}", self._driver_label())
 
@@ -290,7 +299,8 @@ class Assembly:
         handle = self._new_name("run", "started")
         texts = {number: self._text(each) for number, each in self._piece.inner.items()} if not self._main_name else {}
         earlier = drivers.earlier_runs(self._piece, texts) if texts else []
-        lines = [setting_up, *earlier, f"{handle} = {call}", f"{handle}.wait()", f"print({handle}.outputs()[0])"]
+        shown = f"tuple({handle}.outputs())" if self._outputs > 1 else f"{handle}.outputs()[0]"
+        lines = [setting_up, *earlier, f"{handle} = {call}", f"{handle}.wait()", *([f"print({shown})"] if self._outputs else [])]
         yield Part('if __name__ == "__main__":\n' + shifted("\n".join(lines), INDENT), label)
 
     def _call(self, statement: Statement, call: ast.Call) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from flyte_nb.exporting.findings import Finding
@@ -43,9 +43,14 @@ class _Facts:
     enums: set[str] = field(default_factory=set)
 
 
-def check(tree: ast.Module) -> list[Finding]:
-    """What the real SDK cannot run of a module."""
-    facts = _facts(tree)
+def check(tree: ast.Module, tasks: Collection[str] = ()) -> list[Finding]:
+    """What the real SDK cannot run of a module.
+
+    Args:
+        tree: the module.
+        tasks: names of tasks that it has, beside those that can be told by their decorators.
+    """
+    facts = _facts(tree, tasks)
     found = [*_undefined(tree), *_names(tree, facts.flyte), *_arguments(tree, facts.flyte)]
     for task in facts.tasks.values():
         found += [*_interface(task, facts)]
@@ -57,7 +62,7 @@ def check(tree: ast.Module) -> list[Finding]:
     return sorted(set(found), key=lambda each: each.line)
 
 
-def _facts(tree: ast.Module) -> _Facts:
+def _facts(tree: ast.Module, tasks: Collection[str]) -> _Facts:
     facts = _Facts(FlyteNames.of([tree], FLYTES))
     for node in tree.body:
         value = getattr(node, "value", None)
@@ -65,7 +70,7 @@ def _facts(tree: ast.Module) -> _Facts:
             is_clone = isinstance(value.func, ast.Attribute) and value.func.attr == "clone_with"
             if is_clone or (facts.flyte.path(value.func) or "").startswith(("TaskEnvironment", "Environment")):
                 facts.environments.update(each.id for each in node.targets if isinstance(each, ast.Name))
-        if isinstance(node, FUNCTIONS) and any(_is_task(each, facts) for each in node.decorator_list):
+        if isinstance(node, FUNCTIONS) and (node.name in tasks or any(_is_task(each, facts) for each in node.decorator_list)):
             facts.tasks[node.name] = node
         if isinstance(node, ast.Assign) and isinstance(value, ast.Call) and _is_task(value.func, facts) and value.args:
             function = next((each for each in tree.body if isinstance(each, FUNCTIONS) and each.name == dotted(value.args[0])), None)
@@ -91,7 +96,7 @@ def _undefined(tree: ast.Module) -> Iterator[Finding]:
     uses = uses_of(tree.body)
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
         return
-    known = uses.binds | set(dir(builtins)) | {"__file__"}
+    known = uses.binds | uses.shared | set(dir(builtins)) | {"__file__"}
     for name in sorted((uses.now | uses.later) - known):
         line = min(node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name)
         yield Finding("problem", f"`{name}` is defined nowhere in the module", line=line)
@@ -102,7 +107,7 @@ def _names(tree: ast.Module, flyte: FlyteNames) -> Iterator[Finding]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == FLYTES and not node.level:
             start = (node.module or "").partition(".")[2]
-            for each in node.names:
+            for each in [name for name in node.names if name.name != "*"]:
                 yield from _about(f"{start}.{each.name}".lstrip("."), node.lineno)
         elif isinstance(node, ast.Attribute | ast.Name) and id(node) not in inner:
             path = flyte.path(node)
@@ -138,6 +143,10 @@ def _interface(task: _Function, facts: _Facts) -> Iterator[Finding]:
     if task.returns is None and returned:
         what = f"task `{task.name}` has no return annotation, and returns something"
         yield Finding("problem", what, "write `-> type`: the call fails otherwise", task.lineno)
+    several = next((node for node in returned if isinstance(node.value, ast.Tuple)), None)
+    if task.returns is not None and several is not None and not _is_tuple(_unquoted(task.returns)):
+        what = f"task `{task.name}` returns a tuple, which the SDK takes for several outputs"
+        yield Finding("problem", what, "write `-> tuple[...]`, or return a list", several.lineno)
     if task.returns is not None:
         why = _refused_output(_unquoted(task.returns))
         if why:
@@ -163,6 +172,12 @@ def _unquoted(node: ast.expr) -> ast.expr:
         except SyntaxError:
             return node
     return node
+
+
+def _is_tuple(node: ast.expr) -> bool:
+    """Whether an annotation may be one of several outputs: a tuple, or a class of the user's (a NamedTuple)."""
+    name = dotted(node.value if isinstance(node, ast.Subscript) else node).rpartition(".")[2]
+    return name in _TUPLES or (name not in {"Any", "list", "dict", "object"} and not hasattr(builtins, name))
 
 
 def _refused_output(node: ast.expr) -> str:

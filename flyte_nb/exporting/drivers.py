@@ -117,6 +117,16 @@ def returned(piece: Slice, driver: Driver) -> int | None:
     return last.number if driver.is_table or (line is not None and not line.silenced) else None
 
 
+def outputs(piece: Slice, driver: Driver) -> int:
+    """How many outputs the driver has: the SDK takes a tuple for several."""
+    number = returned(piece, driver)
+    if number is None:
+        return 1 if driver.cell is not None and _results(piece, driver.cell) else 0
+    value = getattr(piece.inner[number].node, "value", None)
+    is_plain = isinstance(value, ast.Tuple) and not any(isinstance(each, ast.Starred) for each in value.elts)
+    return len(value.elts) if isinstance(value, ast.Tuple) and is_plain else 1
+
+
 def body(piece: Slice, driver: Driver, texts: Mapping[int, str]) -> list[str]:
     """The lines of the driver's body.
 
@@ -125,7 +135,8 @@ def body(piece: Slice, driver: Driver, texts: Mapping[int, str]) -> list[str]:
         driver: the driver.
         texts: statements by number, as the module has them.
     """
-    shared = piece.outside & {name for statement in piece.inner.values() for name in statement.binds}
+    declared = {name for statement in piece.inner.values() for name in statement.uses.shared}
+    shared = (piece.outside | declared) & {name for statement in piece.inner.values() for name in statement.binds}
     lines = [f"global {', '.join(sorted(shared))}"] if shared else []
     group = ""
     for number in sorted(piece.inner):

@@ -123,7 +123,10 @@ class FlyteNames:
                         found._import(alias, package)
                 elif isinstance(node, ast.ImportFrom) and not node.level and is_of(node.module, package):
                     inner = (node.module or "").partition(".")[2]
-                    found.members.update({each.asname or each.name: f"{inner}.{each.name}".lstrip(".") for each in node.names})
+                    names = [each for each in node.names if each.name != "*"]
+                    found.members.update({each.asname or each.name: f"{inner}.{each.name}".lstrip(".") for each in names})
+                    if len(names) < len(node.names):
+                        found.members.update({name: name for name in TOP | INSTEAD.keys() if not inner})
         return found
 
     def _import(self, alias: ast.alias, package: str) -> None:

@@ -184,7 +184,9 @@ def _notes(piece: Slice, assembly: Assembly, is_own: IsOwn) -> Iterator[Finding]
 
 def _is_work(piece: Slice, statement: Statement) -> bool:
     """Whether a statement at the top level of the module calls something that may take its time."""
-    if isinstance(statement.node, (*DEFINITIONS, *IMPORTS)) or piece.notebook.environment_name(statement) is not None:
+    if isinstance(statement.node, (*DEFINITIONS, *IMPORTS)):
+        return False
+    if any(piece.notebook.is_environment(name, statement.number + 1) for name in statement.binds):
         return False
     calls = [each.func for each in own_nodes(statement.node) if isinstance(each, ast.Call)]
     return any(not _is_quick(piece, func) for func in calls)
@@ -242,7 +244,7 @@ def _finished(parts: list[Part], title: str, notes: list[Finding], formatted: Fo
     if ast.dump(ast.parse(text)) != ast.dump(ast.parse(plain)):
         text = plain
     cells = _cells_of(parts, text)
-    found = [replace(each, cell=each.cell or cells(each.line)) for each in checking.check(ast.parse(text))]
+    found = [replace(each, cell=each.cell or cells(each.line)) for each in checking.check(ast.parse(text), tasks)]
     missing = {each.what.split("`")[1] for each in notes if each.kind == "problem" and each.what.startswith("`")}
     found = [
         each for each in found if not each.what.startswith("`") or each.what.split("`")[1] not in missing or "nowhere" not in each.what

@@ -32,6 +32,7 @@ class Uses:
         later: names that functions in it read when they are called.
         hints: names in annotations written as text, and in those of local variables: used by readers, maybe by nobody else.
         called: names that a lambda in it reads; it may be called at once.
+        shared: names that functions in it declare as global.
     """
 
     binds: set[str] = field(default_factory=set)
@@ -40,6 +41,7 @@ class Uses:
     later: set[str] = field(default_factory=set)
     hints: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
+    shared: set[str] = field(default_factory=set)
 
 
 def uses_of(code: Iterable[ast.AST]) -> Uses:
@@ -110,6 +112,7 @@ class _Walk:
 
     def _global(self, node: ast.Global, scope: _Scope) -> None:
         scope.global_names.update(node.names)
+        self.uses.shared.update(node.names)
 
     def _import(self, node: ast.Import, scope: _Scope) -> None:
         for alias in node.names:

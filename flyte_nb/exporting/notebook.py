@@ -145,30 +145,38 @@ class Notebook:
         return None
 
     def is_environment(self, variable: str, at: int) -> bool:
-        """Whether a variable holds an environment."""
+        """Whether a variable holds an environment, or something with environments in it."""
         binder = self.binder(variable, at)
         if binder is None:
             return False
         if isinstance(binder.node, IMPORTS):  # from a module of the user's own: its text is not here
             value = (self.here or {}).get(variable)
             return type(value).__name__ == "TaskEnvironment" if self.here is not None else "env" in variable
-        return self.environment_name(binder) is not None
+        if self.environment_name(binder) is not None or self._makes_environment(binder.node):
+            return True
+        value = getattr(binder.node, "value", None)  # what a function of the notebook made
+        maker = self.binder(root_of(value.func), binder.number) if isinstance(value, ast.Call) else None
+        return maker is not None and self._makes_environment(maker.node)
+
+    def _makes_environment(self, node: ast.AST) -> bool:
+        calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
+        return any(self.flyte.path(func) in {"TaskEnvironment", "Environment"} for func in calls)
+
+    def is_task_maker(self, maker: ast.expr, at: int) -> bool:
+        """Whether an expression is `env.task`, or a call of it: `env.task(...)(function)` too."""
+        while isinstance(maker, ast.Call):
+            maker = maker.func
+        return isinstance(maker, ast.Attribute) and maker.attr == "task" and self.is_environment(root_of(maker), at)
 
     def task_name(self, statement: Statement) -> str | None:
         """The name of the task that a statement defines, or None."""
         node = statement.node
         if isinstance(node, FUNCTIONS):
-            makes = statement.is_task or any(self._makes_task(each, statement.number) for each in node.decorator_list)
+            makes = statement.is_task or any(self.is_task_maker(each, statement.number) for each in node.decorator_list)
             return node.name if makes else None
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
-            return node.targets[0].id if self._makes_task(node.value, statement.number) else None
+            return node.targets[0].id if self.is_task_maker(node.value, statement.number) else None
         return None
-
-    def _makes_task(self, maker: ast.expr, at: int) -> bool:
-        """Whether an expression is `env.task`, or a call of it: `env.task(...)(function)` too."""
-        while isinstance(maker, ast.Call):
-            maker = maker.func
-        return isinstance(maker, ast.Attribute) and maker.attr == "task" and self.is_environment(root_of(maker), at)
 
 
 def is_awaiting(node: ast.AST) -> bool:

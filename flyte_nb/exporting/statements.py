@@ -15,8 +15,8 @@ from flyte_nb.exporting.names import FUNCTIONS, Uses, uses_of, words
 #: Methods that change what they are called on; of others it cannot be told from the text.
 CHANGING = words(
     "add add_dependency append appendleft basicConfig clear compile discard eval extend extendleft filterwarnings fit fit_transform freeze "
-    "insert load_state_dict load_weights manual_seed partial_fit pop popitem popleft register remove reverse seed set_params setLevel "
-    "setdefault simplefilter sort train update"
+    "insert load_state_dict load_weights makedirs manual_seed mkdir partial_fit pop popitem popleft register remove reverse seed "
+    "setLevel set_params setdefault simplefilter sort touch train update write_bytes write_text"
 )
 #: Packages that draw: what is set there is no matter of a task.
 DRAWING = words("IPython altair bokeh holoviews ipywidgets matplotlib plotly seaborn")

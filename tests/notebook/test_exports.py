@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import flyte_nb as flyte
 from flyte_nb.exporting import flytes
 from tests.fakes.notebook_shapes import SHAPES, write_notebook
+from tests.notebook.conftest import said as printed
 from tests.tooling.real_flyte import run_with_flyte
 
 ROOT = Path(__file__).parents[2]
@@ -79,3 +84,38 @@ def public(module: str) -> list[str]:
     """Return what a module of ours offers."""
     ours = getattr(flyte, module)
     return list(getattr(ours, "__all__", [name for name in vars(ours) if not name.startswith("_") and name[0].isupper()]))
+
+
+#: By notebook: the driver to export (None: what ran last), and what it returned there, as an expression of the notebook's names.
+NOTEBOOKS = {
+    "quickstart": (None, "{'separations': separations, 'better': better}"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_and_its_export_find_the_same(name: str, tmp_path: Path) -> None:
+    """Executed in a kernel and exported from there; the module is then run by the real SDK."""
+    driver, value = NOTEBOOKS[name]
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    probe = f"import json\nmade = flyte.export('exported.py', driver={driver!r}, strict=True)\nprint(json.dumps({value}))"
+    notebook.cells.append(nbformat.v4.new_code_cell(probe, id="probe"))
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("FLYTE_NB_")}
+    environment = {**kept, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path / "ipython"), "FLYTE_NB_STORE": ":memory:"}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    client.execute(env=environment)
+    in_notebook = json.loads(printed(notebook.cells[-1]))
+    done = run_with_flyte(tmp_path / "exported.py", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert alike(ast.literal_eval(done.stdout.splitlines()[-1]), in_notebook)
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are equal but for the rounding of another build of numpy."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return bool(one == pytest.approx(other, rel=1e-9)) if isinstance(one, float) else bool(one == other)

@@ -99,6 +99,7 @@ PROBLEMS = {
     "a tuple of any length": ("@env.task\nasync def t() -> tuple[int, ...]:\n    return (1,)", "a tuple of any length"),
     "a tuple of one": ("@env.task\nasync def t() -> tuple[int]:\n    return (1,)", "a tuple of one"),
     "a bare tuple": ("@env.task\nasync def t() -> tuple:\n    return (1, 2)", "`tuple`, which has to say what is in it"),
+    "a tuple as anything": ("from typing import Any\n@env.task\nasync def t() -> Any:\n    return 1, 2", "takes for several outputs"),
     "an enum of numbers": (
         "import enum\nclass C(enum.Enum):\n    A = 1\n@env.task\nasync def t(c: C) -> int:\n    return 1",
         "an enum whose values",
@@ -185,6 +186,15 @@ def test_a_file_that_was_run_is_part_of_the_notebook(tmp_path: Path) -> None:
     assert found.problems == ()
     assert "def area(r):" in found.text
     assert "unused" not in found.text
+
+
+def test_a_star_of_the_package_stays_one(tmp_path: Path) -> None:
+    """Names that came with it are known as Flyte's."""
+    cells = ("from flyte_nb import *", "env = TaskEnvironment('e')\n@env.task\ndef t() -> int:\n    return 1", "run(t)")
+    found = exported(tmp_path, *cells)
+
+    assert (found.tasks, found.driver, found.problems) == (("t",), "t", ())
+    assert "from flyte import *" in found.text
 
 
 def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
