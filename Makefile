@@ -7,6 +7,7 @@
 
 BIN := .venv/bin
 PY := $(BIN)/python
+DEMO_READY := .venv/.demo-ready
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 PACKAGE_READY := .venv/.package-ready
@@ -26,18 +27,22 @@ export PYTHON
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-16s %s\n' "$$name" "$$text"; done
 
-$(READY): pyproject.toml scripts/setup.sh
-	@sh scripts/setup.sh
+# Whoever only wants to see it need not wait for the tools.
+$(DEMO_READY): pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh demo $@
+
+$(READY): $(DEMO_READY)
+	@sh scripts/setup.sh demo,test $@
 
 .PHONY: setup
 setup: $(READY) ## make .venv (every other target does it when needed)
 
 .PHONY: demo
-demo: $(READY) ## run the main job, notebooks/quickstart.ipynb, on the embedded cluster
+demo: $(DEMO_READY) ## run the main job, notebooks/quickstart.ipynb, on the embedded cluster
 	@$(PY) scripts/demo.py
 
 .PHONY: lab
-lab: $(READY) ## open the quickstart in JupyterLab
+lab: $(DEMO_READY) ## open the quickstart in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb $(ARGS)
 
 .PHONY: check

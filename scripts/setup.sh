@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes or refreshes .venv from pyproject.toml. Decides which Python; must need nothing but that Python (with venv) and its own pip.
+# Makes or refreshes .venv from pyproject.toml, with the extras that are named first, and then touches the file that is named second.
+# Decides which Python; must need nothing but that Python (with venv) and its own pip.
 # Called by the Makefile, which calls it again only when pyproject.toml or this file has changed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -32,6 +33,9 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     echo "Making $venv with $("$python" --version) ($python)"
     "$python" -m venv --clear "$venv"
 fi
-echo "Installing flyte_nb and its tools into $venv (the first time takes a few minutes)"
-"$venv/bin/python" -m pip install --quiet --editable '.[demo,test]'
-touch "$venv/.ready"
+case $1 in
+    *test*) echo "Installing what its tests need into $venv (the first time takes a few minutes)" ;;
+    *) echo "Installing flyte_nb and what its notebooks need into $venv (the first time takes a few minutes)" ;;
+esac
+"$venv/bin/python" -m pip install --quiet --editable ".[$1]"
+touch "$2"
