@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 logger = logging.getLogger("flyte_nb")
 #: How long what bodies left on a loop has to end.
@@ -28,7 +28,7 @@ class BodyLoop(asyncio.SelectorEventLoop):
 def make_loop() -> asyncio.AbstractEventLoop:
     """A new event loop for task bodies."""
     loop = BodyLoop()
-    loop.set_task_factory(task_or_call)  # type: ignore[arg-type]  # a Future will do, says the documentation
+    loop.set_task_factory(cast(Any, task_or_call))  # a Future will do, says the documentation; types of Python before 3.12 do not
     return loop
 
 
