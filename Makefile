@@ -43,7 +43,7 @@ demo: $(DEMO_READY) ## run the main job, notebooks/quickstart.ipynb, on the embe
 
 .PHONY: lab
 lab: $(DEMO_READY) ## open the quickstart in JupyterLab
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb $(ARGS)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/quickstart.ipynb $(ARGS)
 
 .PHONY: check
 check: $(READY) ## format, lint, imports, types, unit and contract tests: under a minute
@@ -61,7 +61,7 @@ test: $(READY) ## every ring of tests; ARGS="-k lost_worker" goes to pytest
 	$(PYTEST) -m "not slow" tests $(ARGS)
 
 .PHONY: test-all
-test-all: $(PACKAGE_READY) ## `make test` and the slow tests
+test-all: $(READY) $(PACKAGE_READY) ## `make test` and the slow tests
 	@$(PY) -m tests.tooling.chromium
 	$(TYPING)
 	$(PYTEST) tests $(ARGS)
@@ -94,7 +94,7 @@ bench: $(BENCH_READY) ## measure beside peers, on an idle machine (12 minutes); 
 	@$(PY) -m scripts.bench $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
 # What builds and examines packages; the rest of the tests need none of it.
-$(PACKAGE_READY): $(READY)
+$(PACKAGE_READY): $(DEMO_READY)
 	@$(PY) -m pip install --quiet --editable '.[package]' && touch $@
 
 .PHONY: wheel
@@ -112,7 +112,7 @@ docs: $(READY) ## redraw what the documentation shows of the code
 	$(PY) -m scripts.readme_tables
 
 .PHONY: binder-check
-binder-check: $(PACKAGE_READY) ## run the notebooks in what Binder would build, without Docker; ARGS=--write-docs keeps the figures
+binder-check: $(READY) $(PACKAGE_READY) ## run the notebooks in what Binder would build, without Docker; ARGS=--write-docs keeps the figures
 	@$(PY) -m tests.tooling.chromium
 	@$(PY) -m scripts.binder $(ARGS)
 

@@ -5,6 +5,7 @@ for anything outside. `--write-docs` also writes the figures into docs/binder.md
 """
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -140,6 +141,7 @@ def main() -> int:
         for name in names:
             rows.append(run_through(server, chromium, name, footprint))
             print(report.line(rows[-1]), flush=True)
+    started.load = os.getloadavg()[2]
     text = report.text(planned, built.versions(), started, rows)
     print(f"\n{text}")
     if options.write_docs:

@@ -16,6 +16,7 @@ MIB = 2**20
 #: mybinder.org: a session that takes more than the most is ended; this much it has in any case.
 MOST_BYTES = 2048 * MIB
 MOST_SECONDS = 120
+BUSY = 6.0  # the load that two workers, a kernel, a server and a browser make is half of it
 SHOWN = ("jupyterlab", "notebook", "jupyter-server", "ipykernel", "ipython", "ipywidgets", "anywidget", "dask", "distributed", "pandas")
 
 
@@ -31,11 +32,12 @@ class Tried:
 
 @dataclass
 class Started:
-    """How soon somebody sees something, in seconds from the start of the server."""
+    """How soon somebody sees something, in seconds from the start of the server; and the machine's load at the end of the round."""
 
     server: float = 0.0
     kernel: float = 0.0
     first_result: float = 0.0
+    load: float = 0.0
     problems: list[str] = field(default_factory=list)
 
 
@@ -68,6 +70,11 @@ def text(planned: Plan, versions: Mapping[str, str], started: Started, rows: Seq
         f"From the start of the server: {started.server:.1f} s until it answers, {started.kernel:.1f} s until the quickstart is open and "
         f"its kernel idle, {started.first_result:.1f} s until the first result of a task is in the view."
     )
+    if started.load > BUSY:
+        when += (
+            f" Others kept the machine busy (load {started.load:.0f}; the notebooks alone make about {BUSY / 2:.0f}):"
+            " the seconds are far too many, the memory is right."
+        )
     return "\n".join([when, "", soon, "", *table])
 
 

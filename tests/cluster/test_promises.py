@@ -174,7 +174,7 @@ def test_a_failed_action_shows_its_own_traceback_inputs_and_path() -> None:
     assert child is not None
     assert (child.short_name, child.error_info.code if child.error_info else "") == ("inner", "ZeroDivisionError")
     assert "return 1 // user" in child.traceback
-    assert "flyte_nb" not in child.traceback.replace("tests", "")
+    assert str(Path(flyte.__file__).parent) not in child.traceback  # a clone may lie in a folder of the package's name
     assert all(word in told for word in ("promises.inner", "user=0", "outer > inner", "return 1 // user", "await inner.aio(user)")), told
 
 

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_errors_come_as_values_in_their_place(space: Workspace) -> None:
     assert run.outputs()[0] == [6.0, "RuntimeUserError|ZeroDivisionError|division by zero", 2.0]
     failure = run.state.failures[2]
     assert "return a / b" in failure.traceback
-    assert "flyte_nb" not in failure.traceback
+    assert str(Path(flyte.__file__).parent) not in failure.traceback  # a clone may lie in a folder of the package's name
     assert phases(run) == {"succeeded": 2, "failed": 1}
 
 
