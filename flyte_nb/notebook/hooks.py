@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from flyte_nb.core.labels import set_labeller
 from flyte_nb.notebook import cells
-from flyte_nb.notebook.kernel import cell_id, cell_label, has_front_end, in_kernel, shows_widgets
+from flyte_nb.notebook.kernel import allow_widgets, cell_id, cell_label, has_front_end, in_kernel, shows_widgets
 from flyte_nb.notebook.output import CellOutput
 from flyte_nb.views.asides import AsidesView, has_asides, when_needed
 from flyte_nb.views.live import RunView
@@ -71,6 +71,7 @@ class Notebook:
 
     def attach(self) -> None:
         """Register at the shell's events, and name cells as the notebook does in tracebacks."""
+        allow_widgets()
         set_labeller(lambda file: cell_label(self._shell, file))
         self._shell.events.register("post_run_cell", self.after_cell)
 

@@ -9,6 +9,7 @@ Must not know: runs, or how they are shown.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -58,6 +59,16 @@ def shows_widgets(shell: object | None = None) -> bool:
     """Whether outputs may be live widgets: where there is a front end, unless `FLYTE_NB_STATIC` says otherwise."""
     static = flag(STATIC_VARIABLE)
     return has_front_end(shell) if static is None else not static
+
+
+def allow_widgets() -> None:
+    """Ask Colab to show widgets that are not its own, which it does once it was asked; elsewhere nobody needs to be asked."""
+    import importlib  # noqa: PLC0415 - used here only
+    import sys  # noqa: PLC0415 - as above
+
+    if "google.colab" in sys.modules:
+        with contextlib.suppress(ImportError, AttributeError):  # another Colab: static pages are shown
+            importlib.import_module("google.colab.output").enable_custom_widget_manager()
 
 
 def cell_id(shell: object | None = None) -> str:

@@ -45,6 +45,14 @@ async def sweep(depths: int, rounds: int) -> int:
     return rounds"""
 
 
+#: Two views, each below its cell, say the same in every part.
+AGREE = """([one, other]) => {
+  const parts = [".h1", ".barline", ".chips", ".digest", ".tabs", ".groups", ".main:not([hidden])", ".foot"];
+  const told = (cell) => parts.map((part) => document.querySelector(`[data-labkit-cell="${cell}"] .fnb ${part}`)?.innerText);
+  return told(one).every((text) => text !== undefined) && JSON.stringify(told(one)) === JSON.stringify(told(other));
+}"""
+
+
 def views(lab: Lab, index: int) -> Locator:
     """Return the live views below a cell."""
     return lab.cell(index).locator(".fnb")
@@ -110,6 +118,9 @@ def test_failures_are_found_explained_and_run_again(server: Server, open_lab: Op
     view = views(lab, 1).first
     expect(view.locator(".h1 .ph")).to_have_text("Succeeded, but 4 actions failed")
     expect(view.locator(".pct")).to_have_text("120 of 120")
+    lab.run_cell(3)
+    expect(views(lab, 3).locator(".row:not(.is-blank)").first).to_be_visible()
+    lab.page.wait_for_function(AGREE, arg=[1, 3])  # the view that followed from the start, and one that is new
     view.get_by_role("button", name="Show 4").click()
     expect(view.locator(".row:not(.is-blank) .word")).to_have_text(["failed"] * 4)
     view.locator(".row").nth(1).click()
@@ -125,12 +136,13 @@ def test_failures_are_found_explained_and_run_again(server: Server, open_lab: Op
             assert view.evaluate("(node) => node.scrollWidth <= node.clientWidth"), f"{theme} {width}"
     lab.page.set_viewport_size(WIDE)
     view.get_by_role("button", name="Re-run failed").click()
-    expect(views(lab, 1)).to_have_count(2, timeout=SLOW_MS)
-    again = views(lab, 1).nth(1)
+    expect(views(lab, 3)).to_have_count(2, timeout=SLOW_MS)  # below the cell that showed the run last
+    again = views(lab, 3).nth(1)
     expect(again.locator(".h1 .ph")).to_have_text("Succeeded, but 4 actions failed", timeout=SLOW_MS)
     expect(again.locator(".chip", has_text="recovered")).to_contain_text("116 recovered")
     lab.run_cell(3)
     expect(views(lab, 3).locator(".digest .msg")).to_have_text("ValueError: Input y contains NaN.")
-    lab.screenshot("lab-rerun-failed", cell=1)
+    expect(views(lab, 3).locator(".row:not(.is-blank)").first).to_be_visible()
+    lab.screenshot("lab-rerun-failed", cell=3)
     assert lab.tab.errors == []
     assert lab.tab.external_requests == []

@@ -158,7 +158,9 @@ def test_everything_can_be_reached_with_the_keyboard(opened: ViewPage) -> None:
     expect(opened.view.locator(".detail")).to_be_hidden()
     keys.press("/")
     keys.type("nothing")
-    expect(opened.view.locator(".empty").first).to_contain_text("No action matches; 50,000 actions searched.")
+    expect(opened.view.locator(".empty").first).to_contain_text(
+        "No action matches “nothing” in a name, an input, an output or an error; 50,000 actions searched."
+    )
     keys.press("Escape")
     expect(opened.view.locator(".empty").first).to_be_hidden()
     opened.table.focus()
@@ -279,8 +281,25 @@ def test_a_kernel_that_does_not_listen_is_told_from_one_that_is_gone(opened: Vie
     expect(opened.view.locator(".danger").first).to_be_disabled()
     expect(opened.view.locator(".foot")).to_contain_text("last seen", timeout=9_000)
     expect(opened.view.locator(".danger").first).to_be_hidden()
+    expect(opened.view.locator(".h1 .ph")).to_have_text("Last seen running")
+    expect(opened.view.locator(".note")).to_contain_text('flyte.rerun("r7k2m9xq4", recover=True)')
+    opened.screenshot("view-gone")
     opened.kernel("kernel.step(10)")
     expect(opened.view.locator(".danger").first).to_be_visible()
+    expect(opened.view.locator(".h1 .ph")).to_have_text("Running")
+
+
+def test_a_start_tells_its_steps(opened: ViewPage) -> None:
+    """Each with its glyph and words, and they are gone when it is done."""
+    opened.open({"ended": 0, "failed": 0, "total": 5_401})
+    steps = """kernel.steps = [
+      { look: "succeeded", title: "Scheduler", text: "ready" }, { look: "running", title: "Workers", text: "3 of 8 ready" },
+      { look: "queued", title: "First action", text: "starts on the first free slot; 5,401 are queued" }]; kernel.step(0)"""
+    opened.kernel(steps)
+    expect(opened.view.locator(".steps")).to_have_text(re.compile("Scheduler.*ready.*Workers.*3 of 8 ready.*First action"))
+    opened.screenshot("view-starting")
+    opened.kernel("kernel.steps = []; kernel.step(0)")
+    expect(opened.view.locator(".steps")).to_be_hidden()
 
 
 def test_screen_readers_are_told_names_counts_and_the_end_not_every_tick(opened: ViewPage) -> None:

@@ -674,16 +674,17 @@ class Header {
 
   /** @param {Head} head @param {Fixed} fixed */
   update(head, fixed) {
-    const look = head.mixed ? "mixed" : head.steps.length ? "initializing" : head.phase;
+    const gone = this.view.gone;
+    const look = head.mixed || gone ? "mixed" : head.steps.length ? "initializing" : head.phase;
     setIcon(this.glyph, look);
     this.glyph.className = `glyph p-${look}`;
     setText(this.name, fixed.task);
     this.name.title = fixed.task;
-    setText(this.words, head.words);
+    setText(this.words, gone ? `Last seen ${head.words.toLowerCase()}` : head.words);
     setText(this.id, fixed.run);
-    this.facts[0].hidden = !head.rate;
+    this.facts[0].hidden = !head.rate || gone;
     setText(this.rate, head.rate);
-    this.facts[1].hidden = this.workers.hidden = head.over || !head.workers;
+    this.facts[1].hidden = this.workers.hidden = head.over || gone || !head.workers;
     setText(this.slots, count(head.busy));
     setText(this.facts[1], "");
     this.facts[1].replaceChildren(this.slots, `/${plural(head.slots, "slot")}`);
@@ -706,7 +707,7 @@ class Header {
     setAttribute(this.progress, "aria-valuetext", words);
     this.progress.title = words;
     this.setChips(head);
-    const note = head.message || head.note;
+    const note = gone ? this.lost(head, fixed) : head.message || head.note;
     this.message.hidden = !note;
     this.message.classList.toggle("bad", Boolean(head.message) && head.phase !== "aborted");
     setText(this.message, note);
@@ -714,13 +715,19 @@ class Header {
     if (!this.steps.hidden) this.steps.replaceChildren(...head.steps.flatMap((step) => [el("span", { class: `p-${step.look}`, title: WORDS[step.look] }, icon(step.look)), el("span", {}, step.title), el("span", { class: "dim" }, step.text)]));
   }
 
+  /** What a reader can do when nothing comes any more. @param {Head} head @param {Fixed} fixed */
+  lost(head, fixed) {
+    return `The kernel does not answer. These are the last numbers that it sent, at ${timeOfDay(head.now, true)}.\nWhat was recorded is safe: after a restart, %flyte_view ${fixed.run} shows it, and flyte.rerun("${fixed.run}", recover=True) runs only the rest.`;
+  }
+
   /** @param {Head} head */
   setClock(head) {
-    const passed = head.over ? 0 : this.view.sinceHead();
+    const passed = head.over || this.view.gone ? 0 : this.view.sinceHead();
     setText(this.elapsed, head.over ? duration(head.seconds) : clock(head.seconds + passed));
-    setText(this.elapsedWord, head.over ? `, ended ${timeOfDay(this.view.fixed.started_at + head.seconds)}` : " elapsed");
-    setText(this.left, head.over ? "" : head.left);
-    setText(this.leftShort, head.over ? "" : head.left_short);
+    setText(this.elapsedWord, head.over ? `, ended ${timeOfDay(this.view.fixed.started_at + head.seconds)}` : this.view.gone ? " when last seen" : " elapsed");
+    const still = head.over || this.view.gone;
+    setText(this.left, still ? "" : head.left);
+    setText(this.leftShort, still ? "" : head.left_short);
   }
 
   /** @param {Head} head */
@@ -1196,7 +1203,8 @@ class Table {
     this.empty.hidden = !none;
     if (!page || !none) return;
     const filtered = this.view.tokens().length > 0;
-    const text = page.error || (filtered ? `No action matches; ${plural(page.searched, "action")} searched.` : "No actions yet.");
+    const word = this.view.query.search ? ` “${this.view.query.search}” in a name, an input, an output or an error` : "";
+    const text = page.error || (filtered ? `No action matches${word}; ${plural(page.searched, "action")} searched.` : "No actions yet.");
     if (this.empty.textContent?.startsWith(text)) return;
     this.empty.replaceChildren(el("span", {}, text), ...(filtered ? [button("Clear filters", () => this.view.clearFilters())] : []));
   }

@@ -1,10 +1,12 @@
 """Who looks, and which cell runs: what is found out about the shell around us."""
 
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from flyte_nb.notebook.kernel import cell_id, current_shell, flag, has_front_end, in_kernel, shows_widgets
+from flyte_nb.notebook.kernel import allow_widgets, cell_id, current_shell, flag, has_front_end, in_kernel, shows_widgets
 
 
 class Kernel:
@@ -72,6 +74,20 @@ def test_a_cell_is_known_by_its_request() -> None:
     assert cell_id(Shell(request())) == "m1"
     assert cell_id(object()) == ""
     assert cell_id(Shell(LookupError())) == ""
+
+
+def test_colab_is_asked_for_widgets_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hides those of others until it was asked; a Colab that cannot be asked stops nobody."""
+    asked: list[str] = []
+    allow_widgets()
+    package, output = ModuleType("google.colab"), ModuleType("google.colab.output")
+    monkeypatch.setitem(sys.modules, "google.colab", package)
+    monkeypatch.setitem(sys.modules, "google.colab.output", output)
+    allow_widgets()
+    output.enable_custom_widget_manager = lambda: asked.append("asked")  # type: ignore[attr-defined]  # a stand-in
+    allow_widgets()
+
+    assert asked == ["asked"]
 
 
 def test_without_ipython_there_is_no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
