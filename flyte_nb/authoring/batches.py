@@ -180,6 +180,8 @@ class BatchFan:
         self.task = task
         self._batches, self._pack = batches, pack
         self._most, self._at_once = concurrency or ahead, at_once
+        # Calls made a few at a time cost several times as much: where only memory sets the limit, a quarter of it is waited for.
+        self._least = 1 if concurrency else max(1, ahead // 4)
         self._is_open = is_open
         self._splits = on_error == "split"
         self.keeps_results = keeps_results
@@ -247,7 +249,9 @@ class BatchFan:
     def _room(self, most: int) -> int:
         if not self._most:
             return most
-        return max(0, min(most, self._most - (self._submitted - self.stream.ended_count())))
+        flying = self._submitted - self.stream.ended_count()
+        room = self._most - flying
+        return min(most, room) if room >= self._least or not flying else 0
 
     def _call_parts(self) -> None:
         room = self._room(len(self._waiting))

@@ -15,6 +15,8 @@ from flyte_nb.authoring.fanout import unwrap
 from flyte_nb.authoring.task import Task
 from flyte_nb.core.batching import OnBatchError
 from flyte_nb.core.current import CURRENT
+from flyte_nb.core.payloads import dumps
+from flyte_nb.errors import NotSerializableError
 from flyte_nb.remote import Run
 from flyte_nb.sweeps.plan import Options, Plan
 from flyte_nb.sweeps.root import SweepTask, TaskReference
@@ -82,7 +84,10 @@ class MapFrame:
         target, plan, kept, inputs = _planned(task, frame, options)
         here = CURRENT.get()
         if here is None:
-            return workspace.current().run_task(SweepTask.around(plan), inputs, recover=recover, **self._options)
+            try:
+                return workspace.current().run_task(SweepTask.around(plan), inputs, recover=recover, **self._options)
+            except NotSerializableError as error:
+                raise _named(error, target, kept) from error
         from flyte_nb.sweeps.within import swept  # noqa: PLC0415 - it needs pandas
 
         _check_within(target, recover)
@@ -137,3 +142,14 @@ def _planned(task: Any, frame: Any, options: Options) -> tuple[Task[..., Any], P
 def _check_within(task: Task[..., Any], recover: str | None) -> None:
     if recover is not None:
         raise ValueError(f"map_frame({task.name}, recover=...) starts a run; inside of a task there is one: recover that.")
+
+
+def _named(error: NotSerializableError, task: Task[..., Any], frame: Any) -> Exception:
+    """What cannot be kept with the run, by its column."""
+    for label in getattr(frame, "columns", ()) if error.argument == "frame" else ():
+        try:
+            dumps(frame.loc[:, frame.columns == label])
+        except Exception:  # noqa: BLE001 - whatever pickling raises: that is the column
+            kind = next((type(value).__name__ for value in frame.loc[:, frame.columns == label].iloc[:, 0]), "object")
+            return NotSerializableError(f"column {label}", kind, task.name, reason="it is kept with the run; keep=[...] leaves it out")
+    return error

@@ -54,6 +54,8 @@ class SweepRows:
         parts: calls of parts of batches that failed.
         steps: steps of the root that keep what is no input.
         is_over: no more is to come.
+        splits: the halves of failed batches are called again.
+        reason: why rows that were not called never will be, once it is over.
     """
 
     run: ReadRun
@@ -62,6 +64,7 @@ class SweepRows:
     steps: Numbers
     is_over: bool
     splits: bool = False
+    reason: str = ""
     _unpack: Unpacker = field(default_factory=Unpacker)
 
     @property
@@ -74,6 +77,7 @@ class SweepRows:
         """Columns of outputs, each as positions of rows and the values there."""
         values = np.empty(count, object)
         has_value = np.zeros(count, bool)
+        columns: dict[str, Column] = {}
         for called in (self.whole, self.parts):
             ended = np.flatnonzero(np.isin(called.results.phases, HAS_OUTPUT))
             unpacked = self._unpack.all([called.results.outputs[position] for position in ended.tolist()])
@@ -83,17 +87,24 @@ class SweepRows:
                 continue
             for position, value in zip(ended.tolist(), unpacked, strict=True):
                 span = called.spans[position]
+                stop = min(span.start + span.count, count)
+                if _columns_of(value, span, stop, columns):
+                    continue
                 results = results_of_batch(value) or []
                 if len(results) == span.count:
-                    for row, result in zip(range(span.start, min(span.start + span.count, count)), results, strict=False):
-                        values[row], has_value[row] = result, True
+                    values[span.start : stop] = np.fromiter(results[: stop - span.start], object, stop - span.start)
+                    has_value[span.start : stop] = True
         tasks = self.whole.results.tasks
         declared = tasks[self.whole.results.task_ids[0]].outputs if len(self.whole.rows) and self.whole.spans is None else ()
-        return spread(values, np.flatnonzero(has_value), declared)
+        for name, (positions, parts) in spread(values, np.flatnonzero(has_value), declared).items():
+            known = columns.setdefault(name, ([], []))
+            known[0].extend(positions)
+            known[1].extend(parts)
+        return columns
 
     def phases(self, count: int) -> Objects:
         """The phase of each row, as a word: that of the call which held it last."""
-        phases = np.full(count, ActionPhase.QUEUED.value, object)
+        phases = np.full(count, (ActionPhase.ABORTED if self.is_over else ActionPhase.QUEUED).value, object)
         for called in (self.whole, self.parts):
             words = _WORDS[called.results.phases]
             if called.spans is None:
@@ -112,7 +123,7 @@ class SweepRows:
 
     def errors(self, count: int) -> dict[int, str]:
         """The reasons of rows that failed, by position."""
-        errors: dict[int, str] = {}
+        errors: dict[int, str] = dict.fromkeys(range(self.count, count), self.reason) if self.is_over else {}
         for called in (self.whole, self.parts):
             if called.spans is None:
                 errors |= {position: text for position, text in called.results.errors.items() if position < count}
@@ -151,6 +162,19 @@ class SweepRows:
             yield int(first), self._unpack(item)  # type: ignore[arg-type]  # as above
 
 
+def _columns_of(value: Any, span: Span, stop: int, columns: dict[str, Column]) -> bool:
+    """The rows of a frame of pandas, by whole columns: its rows as dicts would take ten times as long."""
+    if not hasattr(value, "iloc") or not hasattr(value, "columns") or len(value) != span.count:
+        return False
+    if not all(isinstance(name, str) for name in value.columns) or not value.columns.is_unique:
+        return False
+    for name in value.columns:
+        positions, parts = columns.setdefault(name, ([], []))
+        positions.extend(range(span.start, stop))
+        parts.extend(value[name].tolist()[: stop - span.start])
+    return True
+
+
 def called_rows(
     run: ReadRun, count: int | None, batch_size: int | None, *, splits: bool, counted: str = "", limit: int | None = None
 ) -> SweepRows:
@@ -180,7 +204,8 @@ def called_rows(
         whole.spans = spans_of(count, batch_size)[: len(whole.rows)] if count is not None else _measured(run, whole, counted)
         failed = _FAILED[whole.results.phases].tolist()
         parts.spans = split_spans(list(zip(whole.spans, failed, strict=True)), _FAILED[parts.results.phases].tolist()) if splits else []
-    return SweepRows(run, whole, parts, children[is_step], is_over=columns.ended_at is not None, splits=splits)
+    reason = run.read(lambda state: state.abort_reason(0)) or "the run ended before this row was called"
+    return SweepRows(run, whole, parts, children[is_step], is_over=columns.ended_at is not None, splits=splits, reason=reason)
 
 
 def _with_results(run: ReadRun, columns: Columns, rows: Numbers) -> tuple[Numbers, Results]:

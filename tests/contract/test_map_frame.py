@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pytest
 import flyte_nb as flyte
 from flyte_nb.remote import Run
 from flyte_nb.workspace import Workspace
+from tests.fakes.spaces import wait_until
 
 env = flyte.TaskEnvironment("frames")
 
@@ -168,6 +170,34 @@ def test_a_sweep_is_recovered_like_any_run(space: Workspace) -> None:
 
     assert again["phase"].tolist() == ["recovered", "failed", "recovered"]
     assert again["output"].tolist()[::2] == [1.0, 1.5]
+
+
+def test_rows_of_a_sweep_that_was_aborted_are_aborted_too(space: Workspace) -> None:
+    """Those that were never called have the reason; going on calls them."""
+
+    @env.task
+    async def ask(a: int) -> int:
+        await (await flyte.new_condition.aio(f"go{a}")).wait.aio()
+        return a
+
+    run = flyte.map_frame(ask, pd.DataFrame({"a": range(5)}), concurrency=2)
+    wait_until(lambda: len(run.conditions) == 2)
+    run.abort("enough")
+    results = ended(run)
+
+    assert set(results["phase"]) == {"aborted"}
+    assert results["error"].str.contains("enough").all()
+
+
+def test_a_column_that_cannot_be_kept_is_named(space: Workspace) -> None:
+    """With how to leave it out."""
+    frame = pd.DataFrame({"a": [4.0], "b": [2], "lock": [threading.Lock()]})
+
+    with pytest.raises(flyte.errors.NotSerializableError, match=r"'column lock' .* its type is lock .*keep=") as caught:
+        flyte.map_frame(divide, frame)
+
+    assert caught.value.argument == "column lock"
+    assert ended(flyte.map_frame(divide, frame, keep=[]))["output"].tolist() == [2.0]
 
 
 def test_it_can_be_awaited(space: Workspace) -> None:
