@@ -341,6 +341,50 @@ flyte.run(main).outputs()
         "`flyte.init(workers=3)`.",
     ),
 )
+SURPRISES = (
+    Mistake(
+        "an async task sleeps, or computes, instead of awaiting",
+        """\
+import time
+
+@env.task
+async def lazy(x: int) -> int:
+    time.sleep(0.2)
+    return x
+
+list(flyte.map(lazy, range(4)))
+""",
+        "[0, 1, 2, 3]",
+        "It works, but one after the other in each worker: nothing else of its loop goes on meanwhile. `await asyncio.sleep` lets "
+        "hundreds wait at once; what computes is better a plain `def`.",
+    ),
+    Mistake(
+        "a helper is edited while results are cached",
+        """\
+def rate():
+    return 1
+
+@env.task(cache="auto")
+async def price(x: int) -> int:
+    return x * rate()
+
+before = flyte.run(price, 10).outputs()[0]
+
+def rate():
+    return 2
+
+before, flyte.run(price, 10).outputs()[0]
+""",
+        "(10, 20)",
+        "Nothing is stale: the version of a task's code counts its helpers, too. `price.version_story()` tells what changed.",
+    ),
+    Mistake(
+        "a result is compared with what a task returned",
+        "flyte.run(double, 3).outputs() == 6\n",
+        "False",
+        "`outputs()` is a tuple, as in Flyte: one item for each declared output. `flyte.run(double, 3).outputs()[0] == 6`.",
+    ),
+)
 MAGICS = (
     Mistake(
         "an option of a magic is misspelt",
@@ -374,5 +418,6 @@ MISTAKES: dict[str, tuple[Mistake, ...]] = {
     "Calling": CALLS,
     "Defining": DEFINITIONS,
     "Running": RUNNING,
+    "Surprises without an error": SURPRISES,
     "Magics": MAGICS,
 }
