@@ -38,6 +38,7 @@ async def train(lr: float, model: Model, depth: Annotated[int, range(1, 10)] = 3
 """
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_a_form_says_what_does_not_fit_and_then_runs(server: Server, open_lab: OpenLab, theme: Theme) -> None:
     """Every input has its label; a run that was started by the button is shown below the form."""
