@@ -25,6 +25,11 @@ def refuse_uses(cls: type) -> None:
     """Make a class of calls say what was forgotten, where one is used as a value."""
     for use in _USES:
         setattr(cls, f"__{use}__", _refusal)
+    cls.__bool__ = _yes  # type: ignore[attr-defined]  # what has a length is asked for it where its truth is: loops ask
+
+
+def _yes(_call: object) -> bool:
+    return True
 
 
 def _refusal(call: Any, *_others: object) -> Any:
