@@ -28,7 +28,7 @@ from distributed.security import Security
 from flyte_nb.core.summary import Starting
 from flyte_nb.engine import existing, nursery
 from flyte_nb.engine.backend import ClusterFacts, Listener, WorkerFacts
-from flyte_nb.engine.cluster import ClusterSize, most_workers
+from flyte_nb.engine.cluster import ClusterSize, most_workers, workers_of
 from flyte_nb.engine.commands import Command, EndProcess, SendChunk, WantSlots
 from flyte_nb.engine.connecting import address_of, connect, dashboard_link, has_dashboard, own_hosts
 from flyte_nb.engine.deaths import Deaths
@@ -343,10 +343,11 @@ class DaskBackend:
         )
 
     def _starting(self) -> Starting | None:
-        if self._watching is not None:  # it has been started
+        if self._watching is not None or self._listener is None:  # it has been started, or nobody has asked for it
             return None
-        known = self._client is not None
-        return self._embedded.starting() if self._embedded is not None else Starting(scheduler=known, workers=0, expected=0)
+        if self._embedded is not None:
+            return self._embedded.starting()
+        return Starting(scheduler=self._client is not None, workers=0, expected=workers_of(self._size) if self._given is None else 0)
 
 
 def _facts_of(hello: Hello) -> WorkerFacts:

@@ -351,3 +351,20 @@ def _lives(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.usefixtures("_workers")
+def test_a_run_that_waits_for_the_cluster_can_tell_how_far_it_is() -> None:
+    """Its scheduler, and how many workers of how many; nothing any more once they are there."""
+    space = Workspace(Settings(memory_limit=0, block=False, store=":memory:", workers=2))
+    try:
+        with current(space):
+            run = flyte.run(block, 0.0)
+            wait_until(lambda: run.summary().starting is not None or run.done(), "a start that is told")
+            starting = run.summary().starting
+            assert starting is not None
+            assert starting.expected == 2
+            finished(run)
+            assert run.summary().starting is None
+    finally:
+        space.close()
