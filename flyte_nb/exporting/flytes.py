@@ -87,15 +87,21 @@ INSTEAD = {
     "io": "`import flyte.io`",
     "live": "the run's page on the Flyte backend",
     "map_frame": "`flyte.map.aio(task, *(frame[name] for name in columns))`, or `asyncio.gather` over the rows in a driver task",
+    "plots": "the plotting library, on what the run returned",
     "remote": "`import flyte.remote`",
     "report": "`import flyte.report`",
     "runs": "`flyte.remote.Run.listall()`",
 }
 #: What to use instead of members of a run that only we have.
 INSTEAD_OF_RUN = {
+    "abort_where": "`run.abort()`, by a condition of your own",
     "actions": "`flyte.remote.Action.listall(for_run_name=run.name)`",
+    "as_completed": "`asyncio.as_completed` in the driver",
+    "on_update": "`run.watch()`",
+    "rerun": "`flyte.rerun(run.name)`",
     "results": "what the driver returned: `run.outputs()[0]`",
     "state": "`run.phase`",
+    "stream": "`asyncio.as_completed` in the driver",
     "summary": "`run.phase`",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import subprocess
@@ -86,30 +85,40 @@ def public(module: str) -> list[str]:
     return list(getattr(ours, "__all__", [name for name in vars(ours) if not name.startswith("_") and name[0].isupper()]))
 
 
-#: By notebook: the driver to export (None: what ran last), and what it returned there, as an expression of the notebook's names.
+#: By notebook, the drivers to export (None: what ran last): what each found there, and in what the module returned (`found`).
 NOTEBOOKS = {
-    "quickstart": (None, "{'separations': separations, 'better': better}"),
+    "quickstart": {None: ("{'separations': separations, 'better': better}", "found"), "eliminate": ("order", "found")},
+    "hyperparameter-search": {
+        None: ("program.outputs()[0]", "found"),
+        "evaluate": ("run.results['score'].to_list()", "found['score'].to_list()"),
+        "halving": ("left", "found"),
+    },
 }
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_and_its_export_find_the_same(name: str, tmp_path: Path) -> None:
-    """Executed in a kernel and exported from there; the module is then run by the real SDK."""
-    driver, value = NOTEBOOKS[name]
+def test_a_notebook_and_its_exports_find_the_same(name: str, tmp_path: Path) -> None:
+    """Executed in a kernel and exported from there; the modules are then run by the real SDK."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    probe = f"import json\nmade = flyte.export('exported.py', driver={driver!r}, strict=True)\nprint(json.dumps({value}))"
-    notebook.cells.append(nbformat.v4.new_code_cell(probe, id="probe"))
+    probe = ["import json"]
+    for number, (driver, (value, _)) in enumerate(NOTEBOOKS[name].items()):
+        probe += [f"made = flyte.export('exported_{number}.py', driver={driver!r}, strict=True)", f"print(json.dumps({value}))"]
+    notebook.cells.append(nbformat.v4.new_code_cell("\n".join(probe), id="probe"))
     kept = {key: value for key, value in os.environ.items() if not key.startswith("FLYTE_NB_")}
     environment = {**kept, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path / "ipython"), "FLYTE_NB_STORE": ":memory:"}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
     client.execute(env=environment)
-    in_notebook = json.loads(printed(notebook.cells[-1]))
-    done = run_with_flyte(tmp_path / "exported.py", folder=tmp_path)
+    in_notebook = [json.loads(line) for line in printed(notebook.cells[-1]).splitlines()]
 
-    assert done.returncode == 0, done.stderr
-    assert alike(ast.literal_eval(done.stdout.splitlines()[-1]), in_notebook)
+    for number, (_, value) in enumerate(NOTEBOOKS[name].values()):
+        program = tmp_path / f"run_{number}.py"
+        ran = f"import json, runpy\nfound = runpy.run_path('exported_{number}.py', run_name='__main__')['run'].outputs()[0]\n"
+        program.write_text(f"{ran}print(json.dumps({value}))\n")
+        done = run_with_flyte(program, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert alike(json.loads(done.stdout.splitlines()[-1]), in_notebook[number]), number
 
 
 def alike(one: Any, other: Any) -> bool:

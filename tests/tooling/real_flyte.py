@@ -17,4 +17,4 @@ def run_with_flyte(module: Path, *arguments: str, folder: Path) -> subprocess.Co
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FLYTE", "PYTHON"))}
     environment = {**kept, "HOME": str(folder), "TMPDIR": str(folder)}
     command = [str(python_with(*REQUIREMENTS)), str(module), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False)
