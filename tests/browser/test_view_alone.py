@@ -353,6 +353,33 @@ def test_results_scroll_both_ways_without_a_long_task(browser: Browser, opened: 
     assert longest < MOST_TASK_MS
 
 
+def test_the_best_row_is_starred_and_marked_when_somebody_says_what_is_best(opened: ViewPage) -> None:
+    """Nothing is best unasked; a choice, or a sort by an output, has a star, a line in words, and its place in each histogram."""
+    opened.open(MILLION)
+    opened.wait_rows()
+    expect(opened.view.get_by_label("What is best")).to_be_hidden()
+    opened.view.get_by_role("tab", name="Results").click()
+    choice = opened.view.get_by_label("What is best")
+    expect(choice).to_be_visible()
+    expect(opened.view.locator(".row.best")).to_have_count(0)
+    choice.select_option("Best: lowest metric_16")
+    expect(opened.view.locator(".row.best")).to_have_count(1)
+    expect(opened.view.locator(".row.best > span").first).to_have_text(re.compile("^★ "))
+    expect(opened.view.locator(".foot")).to_contain_text("★ best metric_16 ")
+    opened.page.wait_for_function("() => kernel.requests.findLast((one) => one.kind === 'spread').marked > 0")
+    opened.screenshot("view-results-best")
+    choice.select_option("Best: top of a sort")
+    expect(opened.view.locator(".row.best")).to_have_count(0)
+    opened.view.get_by_role("columnheader", name="metric_17").get_by_role("button").click()
+    expect(opened.view.locator(".foot")).to_contain_text("★ best metric_17 ")
+    asked = [one for one in opened.requests("rows") if one["view"].endswith("*")]
+
+    assert [(one["query"]["sort"], one["count"]) for one in asked] == [
+        ([{"by": "out:metric_16", "down": False}], 1),
+        ([{"by": "out:metric_17", "down": True}], 1),
+    ]
+
+
 def test_the_timeline_draws_zooms_and_leads_to_an_action(browser: Browser, opened: ViewPage) -> None:
     """From how busy the workers were to single bars, by mouse and by keys; what failed stays visible; a click opens it."""
     opened.open(MILLION)

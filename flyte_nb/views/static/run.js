@@ -232,6 +232,8 @@ export class Link {
   constructor(model, view, onPage, time = TIME) {
     this.model = model;
     this.view = view;
+    /** Who asks for rows beside those that are shown: the order that is held is another one's. */
+    this.aside = `${view}*`;
     this.onPage = onPage;
     this.time = time;
     this.id = 0;
@@ -265,7 +267,7 @@ export class Link {
   ask(kind, body, answered) {
     const id = ++this.id;
     if (answered) this.waiting.set(id, answered);
-    this.model.send({ ...body, kind, view: this.view, id });
+    this.model.send({ view: this.view, ...body, kind, id });
   }
 
   /** No more of this unasked. @param {""|"rows"|"groups"|"detail"|"spread"|"timeline"} what */
@@ -312,7 +314,7 @@ export class Link {
 
   /** @param {Answer} message */
   answered(message) {
-    if (!message || message.view !== this.view) return;
+    if (!message || (message.view !== this.view && message.view !== this.aside)) return;
     const once = this.waiting.get(message.id);
     if (once) {
       this.waiting.delete(message.id);
@@ -1022,6 +1024,12 @@ class Table {
     /** How values are spread, by column. @type {Map<string, Spread>} */
     this.spreads = new Map();
     this.spreadKey = "";
+    /** What the reader calls the best, which row that is, and of which results. @type {Sort|null} */
+    this.bestBy = null;
+    /** @type {{row: number, words: string}|null} */
+    this.best = null;
+    this.bestKey = this.counted = "";
+    this.choice = el("select", { class: "best", "aria-label": "What is best", title: "The best row has a star, and its place is marked in every histogram", hidden: true, onchange: () => this.chooseBest() });
     /** @type {RowsAnswer|null} */
     this.page = null;
     /** @type {{offset: number, count: number}|null} */
@@ -1095,9 +1103,58 @@ class Table {
   }
 
   /** How the columns' values are spread: asked again when the query or the marked row is another one. */
+  /** What "best" means: the reader's choice, or the output that the rows are sorted by; nothing unasked. @returns {Sort|null} */
+  get bestSort() {
+    const sort = this.sort[0];
+    return this.bestBy ?? (sort?.by.startsWith("out:") ? sort : null);
+  }
+
+  /** Ask which row is the best one: again when the query, the choice or the results are others. */
+  needBest() {
+    const sort = this.bestSort;
+    const catalog = this.page?.catalog ?? [];
+    this.setBestChoices(catalog.filter((column) => column.key.startsWith("out:") && column.type === "number"));
+    if (!sort || !catalog.length || this.view.tab !== "results") {
+      if (!sort) this.best = null;
+      return;
+    }
+    const query = { ...this.view.query, table: this.kind, sort: [sort] };
+    const key = JSON.stringify([query, this.counted]);
+    if (key === this.bestKey) return;
+    this.bestKey = key;
+    const columns = [sort.by, ...catalog.filter((column) => column.shown && column.key !== sort.by && !column.key.startsWith("out:")).map((column) => column.key)].slice(0, 6);
+    this.view.link.ask("rows", { view: this.view.link.aside, follow: false, query, columns, offset: 0, count: 1 }, (/** @type {RowsAnswer} */ answer) => {
+      const row = answer.kind === "rows" ? answer.rows[0] : undefined;
+      if (this.bestKey !== key) return;
+      const title = (/** @type {string} */ name) => answer.catalog.find((column) => column.key === name)?.title ?? name;
+      const cell = (/** @type {string} */ name) => row?.cells[answer.columns.indexOf(name)] ?? "";
+      const told = columns.slice(1).filter((name) => cell(name)).map((name) => `${title(name)} ${cell(name)}`);
+      const found = cell(sort.by) && cell(sort.by) !== "nan";
+      this.best = row && found ? { row: row.row, words: `★ best ${title(sort.by)} ${cell(sort.by)}: ${told.join(", ")}` } : null;
+      this.view.draw();
+    });
+  }
+
+  /** @param {TableColumn[]} outputs */
+  setBestChoices(outputs) {
+    const key = JSON.stringify(outputs.map((column) => [column.key, column.title]));
+    this.choice.hidden = this.view.tab !== "results" || !outputs.length;
+    if (this.choice.dataset.key === key) return;
+    this.choice.dataset.key = key;
+    const option = (/** @type {string} */ value, /** @type {string} */ text) => el("option", { value }, text);
+    this.choice.replaceChildren(option("", "Best: top of a sort"), ...outputs.flatMap((column) => [option(`+${column.key}`, `Best: highest ${column.title}`), option(`-${column.key}`, `Best: lowest ${column.title}`)]));
+    this.choice.value = this.bestBy ? `${this.bestBy.down ? "+" : "-"}${this.bestBy.by}` : "";
+  }
+
+  chooseBest() {
+    const value = this.choice.value;
+    this.bestBy = value ? { by: value.slice(1), down: value[0] === "+" } : null;
+    this.view.draw();
+  }
+
   needSpreads() {
     const columns = this.layout.map((column) => column.key).filter((key) => key !== "#");
-    const request = { follow: true, query: { ...this.view.query, table: this.kind }, columns, marked: this.view.detail.row };
+    const request = { follow: true, query: { ...this.view.query, table: this.kind }, columns, marked: this.view.detail.row >= 0 ? this.view.detail.row : (this.best?.row ?? -1) };
     const key = JSON.stringify(request);
     if (this.view.tab !== "results" || this.kind !== "results" || !columns.length || key === this.spreadKey) return;
     this.spreadKey = key;
@@ -1107,6 +1164,7 @@ class Table {
   /** @param {SpreadAnswer} answer */
   takeSpreads(answer) {
     this.spreads = new Map(answer.columns.map((spread) => [spread.key, spread]));
+    this.counted = `${answer.total} ${answer.read}`;
     this.layoutKey = "";
   }
 
@@ -1140,6 +1198,7 @@ class Table {
     this.setEmpty();
     this.list.draw();
     this.needs();
+    if (this.kind === "results") this.needBest();
     this.needSpreads();
   }
 
@@ -1227,6 +1286,7 @@ class Table {
     if (node.children.length !== this.layout.length) node.replaceChildren(...this.layout.map((column) => this.blankCell(column)));
     const chosen = row.row === this.view.detail.row;
     node.classList.toggle("sel", chosen);
+    node.classList.toggle("best", row.row === this.best?.row);
     setAttribute(node, "aria-selected", String(chosen));
     this.layout.forEach((column, index) => this.drawCell(/** @type {HTMLElement} */ (node.children[index]), column, row));
   }
@@ -1255,7 +1315,7 @@ class Table {
 
   /** @param {HTMLElement} cell @param {TableColumn} column @param {Row} row */
   drawCell(cell, column, row) {
-    const text = column.key === "#" ? String(row.row) : (row.cells[this.page?.columns.indexOf(column.key) ?? -1] ?? "");
+    const text = column.key === "#" ? `${row.row === this.best?.row ? "★ " : ""}${row.row}` : (row.cells[this.page?.columns.indexOf(column.key) ?? -1] ?? "");
     if (column.key === "phase") {
       const [glyph, word] = /** @type {HTMLElement[]} */ ([...cell.children]);
       cell.className = `ph p-${row.look}`;
@@ -1320,7 +1380,7 @@ class Table {
     const last = Math.min(page.total, Math.floor(this.list.top + this.list.viewport / ROW));
     if (page.headings) return `${count(page.total - page.headings)} of ${count(page.searched)}, ${page.order}`;
     const of = page.total === page.searched || this.kind === "results" ? count(page.total) : `${count(page.total)} (of ${count(page.searched)})`;
-    const hint = this.kind === "results" ? "; run.results is all of it as a DataFrame" : "";
+    const hint = this.kind !== "results" ? "" : `${this.best ? `. ${this.best.words}` : ""}; run.results is all of it as a DataFrame`;
     return `Rows ${count(first)}–${count(Math.max(first, last))} of ${of}${page.order ? `, ${page.order}` : ""}${hint}`;
   }
 }
@@ -1614,6 +1674,14 @@ export function axisMarks(from, to, pixels) {
   const marks = [];
   for (let mark = Math.ceil(from / step) * step; mark <= to && marks.length < 50; mark += step) marks.push(mark);
   return marks;
+}
+
+/** A mark of an axis in words that tell it from its neighbours: `20m 56.2s`. @param {number} mark @param {number} step */
+export function axisWords(mark, step) {
+  if (step >= 1 || mark < 60) return mark < 10 && step < 0.01 ? `${mark.toFixed(3)} s` : duration(mark);
+  const places = Math.min(3, Math.ceil(-Math.log10(step) - 1e-9));
+  const minutes = Math.floor(mark / 60 + 1e-9);
+  return `${minutes}m ${Math.max(0, mark - 60 * minutes).toFixed(places).padStart(places + 3, "0")}s`;
 }
 
 /** When what ran where: a lane per worker, drawn on a canvas since there may be a thousand bars. */
@@ -1923,12 +1991,14 @@ class Timeline {
     const zero = this.view.fixed.started_at;
     pen.font = `11px ${getComputedStyle(this.node).fontFamily}`;
     pen.textBaseline = "top";
-    for (const mark of axisMarks(answer.start - zero, answer.end - zero, width)) {
+    const marks = axisMarks(answer.start - zero, answer.end - zero, width);
+    const step = (marks[1] ?? 1) - (marks[0] ?? 0);
+    for (const mark of marks) {
       const x = Math.round(((mark + zero - answer.start) / (answer.end - answer.start)) * width) + 0.5;
       pen.fillStyle = colours.line ?? "";
       pen.fillRect(x, AXIS - 4, 1, height);
       pen.fillStyle = colours.dim ?? "";
-      if (x < width - 40) pen.fillText(mark ? duration(mark) : "start", x + 3, 1);
+      if (x < width - 40) pen.fillText(mark ? axisWords(mark, step) : "start", x + 3, 1);
     }
   }
 
@@ -2086,7 +2156,7 @@ export class RunView {
   goOn(former) {
     const { query, nodeName, causeText, folded, rerunning } = former;
     Object.assign(this, { query, nodeName, causeText, folded, rerunning });
-    for (const kind of /** @type {const} */ (["actions", "results"])) Object.assign(this[kind], { sort: former[kind].sort, columns: former[kind].columns });
+    for (const kind of /** @type {const} */ (["actions", "results"])) Object.assign(this[kind], { sort: former[kind].sort, columns: former[kind].columns, bestBy: former[kind].bestBy });
     if (former.tab !== "actions") this.showTab(former.tab);
     this.search.value = former.search.value;
     this.groups.open = former.groups.open;
@@ -2132,7 +2202,7 @@ export class RunView {
       button("Timeline", () => this.showTab("timeline"), { class: "tab", role: "tab", "aria-selected": "false" }),
     ];
     this.results.node.hidden = true;
-    const tools = el("div", { class: "tabs" }, el("span", { role: "tablist", class: "tablist" }, ...this.tabs), el("span", { class: "sp" }), field, this.columnsButton);
+    const tools = el("div", { class: "tabs" }, el("span", { role: "tablist", class: "tablist" }, ...this.tabs), el("span", { class: "sp" }), this.results.choice, field, this.columnsButton);
     const foot = el("div", { class: "foot" }, this.rows, this.newer, el("span", { class: "sp" }), this.toast, this.fresh, this.help, this.grip);
     this.whole.append(this.header.node, this.digest.node, tools, this.menu, this.panes, this.keys, foot);
     const label = `Run ${this.fixed.task} ${this.fixed.run}`;
@@ -2249,6 +2319,7 @@ export class RunView {
     this.arrive();
     this.detail.update();
     setText(this.rows, this.tab === "timeline" ? "Drag in the overview to choose a span; on the lanes drag to move, Ctrl + wheel to zoom; + − ← →" : this.table.footText());
+    this.rows.title = this.rows.textContent ?? "";
     const newer = this.tab !== "timeline" && this.table.held ? (this.table.page?.newer ?? 0) : 0;
     this.newer.hidden = !newer || head.over;
     setText(this.newer, `order held, ${count(newer)} newer`);
@@ -2317,6 +2388,7 @@ export class RunView {
     this.results.node.hidden = tab !== "results";
     this.timeline.node.hidden = tab !== "timeline";
     this.columnsButton.hidden = tab === "timeline";
+    if (tab !== "results") this.results.choice.hidden = true;
     for (const table of [this.actions, this.results]) if (table.kind !== tab) table.list.clear();
     this.table.asked = null;
     this.results.spreadKey = this.timeline.key = "";

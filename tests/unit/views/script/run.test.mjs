@@ -194,6 +194,12 @@ test("columns that do not fit give way, inputs first", () => {
   for (const key of ["phase", "task", "value", "time"]) assert.ok(some.includes(key), key);
 });
 
+test("marks of an axis can be told apart however near they are", () => {
+  const words = [0, 1, 2].map((number) => view.axisWords(1256 + number * 0.1, 0.1));
+  assert.deepEqual(words, ["20m 56.0s", "20m 56.1s", "20m 56.2s"]);
+  assert.deepEqual([view.axisWords(1256.001, 0.001), view.axisWords(5.002, 0.002), view.axisWords(60, 30), view.axisWords(30, 0.5)], ["20m 56.001s", "5.002 s", "1m 00s", "30.0 s"]);
+});
+
 test("an axis has whole marks with room for their words", () => {
   assert.deepEqual(view.axisMarks(0, 60, 700), [0, 10, 20, 30, 40, 50, 60]);
   assert.ok(view.axisMarks(0, 30 * 86400, 700).length <= 10);
