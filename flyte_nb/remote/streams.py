@@ -174,9 +174,10 @@ class Stream(Generic[T]):
         return cast(Sequence[int], rows)
 
     def close(self) -> None:
-        """End the reading."""
+        """End the reading; what was not read is not given any more."""
         self._over = True
         self._rows = ()
+        self._made.clear()
         if self._unwatch is not None:
             self._unwatch()
 

@@ -140,6 +140,15 @@ def test_a_stream_that_is_left_leaves_nothing(space: Workspace, tmp_path: Path) 
     assert not space._feed._watchers
 
 
+def test_a_stream_that_was_closed_gives_no_more(space: Workspace, tmp_path: Path) -> None:
+    """Nor what it had found already."""
+    open_gates(tmp_path, *range(4))
+    stream = finished(flyte.run(drive, str(tmp_path), list(range(4)))).stream()
+    assert next(stream).phase == "succeeded"
+    stream.close()
+    assert (list(stream), stream.next_batch()) == ([], [])
+
+
 def test_a_wait_for_a_row_can_be_cancelled(space: Workspace, tmp_path: Path) -> None:
     """As any wait on a loop; the stream is still good."""
 
