@@ -13,7 +13,7 @@ from typing import Any
 
 from IPython.core.magic import Magics
 
-import flyte_nb
+from flyte_nb import notebook
 from scripts.reference.names import examples_in
 from scripts.reference.pages import cell
 
@@ -49,9 +49,8 @@ class MagicPage:
 
 def all_magics() -> list[MagicPage]:
     """Return every magic of the package, those of cells first."""
-    for module in pkgutil.walk_packages(flyte_nb.__path__, "flyte_nb."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(notebook.__path__, "flyte_nb.notebook."):  # the rest may need what is not installed
+        importlib.import_module(module.name)
     found = []
     for kind, sign in (("cell", "%%"), ("line", "%")):
         for cls in Magics.__subclasses__():
