@@ -47,7 +47,7 @@ async def sweep(sizes: int) -> dict:
 
     return dict(zip(MODELS, await asyncio.gather(*map(try_all, MODELS))))
 
-score(model="tree", size=3)
+list(flyte.map(score, ["tree"], [3]))  # the cluster has started before the picture
 """
 RUN = "run = flyte.run(sweep, sizes=60)"
 

@@ -86,6 +86,7 @@ class Footprint:
         self._mark = mark
         self._known: dict[psutil.Process, bool] = {}
         self._stopped = threading.Event()
+        self._reading = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="footprint")
         self._peak = 0
 
@@ -101,12 +102,14 @@ class Footprint:
 
     def take_peak(self) -> int:
         """Return the most bytes since the last call."""
-        peak, self._peak = max(self._peak, self._now()), 0
+        with self._reading:
+            peak, self._peak = max(self._peak, self._now()), 0
         return peak
 
     def _watch(self) -> None:
         while not self._stopped.wait(EVERY_SECONDS):
-            self._peak = max(self._peak, self._now())
+            with self._reading:
+                self._peak = max(self._peak, self._now())
 
     def _now(self) -> int:
         self._known = {process: self._belongs(process) for process in psutil.process_iter()}
