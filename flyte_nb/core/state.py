@@ -106,6 +106,7 @@ class RunState:
         self._worker_index: dict[str, int] = {"": 0}
         self._names = NameIndex(self)
         self._append(0, 0, 0, [started.inputs], started.at)
+        self._node_index.clear()  # what the root calls is below it, also where it calls its own task
 
     # ------------------------------------------------------------------ the fold
     def apply(self, event: Event) -> None:

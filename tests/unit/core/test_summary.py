@@ -188,3 +188,15 @@ def test_the_lists_are_capped_and_say_how_many_there_are(state: RunState) -> Non
 
     assert (len(seen.groups), seen.groups_total) == (MAX_GROUPS, MAX_GROUPS + 5)
     assert (len(seen.failures), seen.failure_causes_total) == (MAX_CAUSES, MAX_CAUSES + 5)
+
+
+def test_a_root_that_calls_its_own_task_has_a_group_of_these_calls(state: RunState) -> None:
+    """They are below the root, and not the root itself: a view of a recursion lost them."""
+    call(state, 2, task=0)
+    call(state, 2, task=0, parent=1)
+    succeed(state, 1, 2, 3, 4, at=102.0)
+
+    groups = {(group.tasks, group.total, group.counts.get(ActionPhase.SUCCEEDED)) for group in summarise(state, 103.0).groups}
+
+    assert state.node_ids.tolist() == [0, 1, 1, 2, 2]
+    assert groups == {(("main",), 2, 2)}
