@@ -106,7 +106,6 @@ class RunState:
         self._worker_index: dict[str, int] = {"": 0}
         self._names = NameIndex(self)
         self._append(0, 0, 0, [started.inputs], started.at)
-        self._node_index.clear()  # what the root calls is below it, also where it calls its own task
 
     # ------------------------------------------------------------------ the fold
     def apply(self, event: Event) -> None:
@@ -123,7 +122,8 @@ class RunState:
         key = (parent, group, task)
         node_id = self._node_index.get(key)
         if node_id is None:
-            node_id = self._node_index[key] = len(self.nodes)
+            node_id = len(self.nodes)
+            self._node_index[key if lo else (-1, 0, 0)] = node_id  # what the root calls is below it, also where it calls its own task
             self.nodes.append(Node(parent, group, task, first_called_at=at))
         self.node_ids.extend(array("I", (node_id,)) * count)
         self.attempts.extend(array("H", (0,)) * count)
