@@ -110,11 +110,12 @@ def results(browser: Browser, lab: Lab, count: int) -> tuple[float, int, float]:
 def timeline(browser: Browser, lab: Lab, count: int) -> tuple[float, float, float]:
     """Milliseconds until the lanes of all are drawn, those of a zoom, and the longest task."""
     browser.start_tracing(page=lab.page, categories=["toplevel", "devtools.timeline", "__metadata"])
-    drawn = 1e9
-    for _ in range(ROUNDS):
-        lab.page.evaluate("() => { document.querySelector('.fnb .tltool .dim.cut').textContent = ''; }")
-        lab.page.locator(".fnb").get_by_role("tab", name="Actions").click()
-        drawn = min(drawn, until(lab, "[...view.querySelectorAll('[role=tab]')][2].click()", f"{NOTE}.startsWith('{count:,} ')"))
+    whole = f"{NOTE}.startsWith('{count:,} ')"
+    press = "[...view.querySelectorAll('.tltool button')].find((one) => one.textContent === '{}').click()"
+    drawn = until(lab, "[...view.querySelectorAll('[role=tab]')][2].click()", whole)
+    for _ in range(ROUNDS):  # from a part to all of it again: what was drawn before says another number
+        until(lab, press.format("Zoom in"), f"!{whole}")
+        drawn = min(drawn, until(lab, press.format("All"), whole))
     lab.screenshot(f"lab-inside-{count}-timeline")
     zooms = []
     for _ in range(12):
