@@ -137,7 +137,7 @@ def test_a_stream_that_is_left_leaves_nothing(space: Workspace, tmp_path: Path) 
     assert not run.done()
     open_gates(tmp_path, 2)
     finished(run)
-    assert not space._feed._watchers
+    wait_until(lambda: not space._feed._watchers)  # whoever watched is told of the end first
 
 
 def test_a_stream_that_was_closed_gives_no_more(space: Workspace, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_queued_actions_are_dropped(narrow_space: Workspace, tmp_path: Path) -> 
         return sum(isinstance(each, int) for each in made)
 
     run = flyte.run(main, str(tmp_path))
-    wait_until(running(run, 1))
+    wait_until(lambda: run.state.count == 6 and running(run, 1)())
     count = run.abort_where(lambda row: row.phase == "queued" and row.seconds != row.seconds)
     open_gates(tmp_path, 0)
 
