@@ -110,7 +110,8 @@ def test_a_notebook_and_its_exports_find_the_same(name: str, tmp_path: Path) -> 
     environment = {**kept, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path / "ipython"), "FLYTE_NB_STORE": ":memory:"}
     client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
     client.execute(env=environment)
-    in_notebook = [json.loads(line) for line in printed(notebook.cells[-1]).splitlines()]
+    lines = printed(notebook.cells[-1]).splitlines()  # a stream may come in parts, with empty lines between
+    in_notebook = [json.loads(line) for line in lines if line]
 
     for number, (_, value) in enumerate(NOTEBOOKS[name].values()):
         program = tmp_path / f"run_{number}.py"
