@@ -14,19 +14,24 @@ if TYPE_CHECKING:  # the state is what is told of; only its shape is needed
 
 
 def story_of(state: RunState, row: int) -> list[str]:
-    """What happened to an action, in order, a line each."""
-    lines = [f"{state.called_at[row]:.3f} called: {state.task_of(row).name} by row {state.parent_of(row)}"]
+    """What happened to an action, in order, a line each; times are seconds since the run's start."""
+
+    def at(instant: float) -> str:
+        return f"{instant - state.started_at:+.3f} s"
+
+    caller = f" by {state.action_name(state.parent_of(row))}" if row else ""
+    lines = [f"{at(state.called_at[row])} called: {state.task_of(row).name}{caller}"]
     for past in state.past.get(row, ()):
         if past.started_at:
-            lines.append(f"{past.started_at:.3f} attempt {past.number} started on {past.worker or 'no worker'}")
-        lines.append(f"{past.ended_at:.3f} attempt {past.number} {past.ending}: {past.reason}")
+            lines.append(f"{at(past.started_at)} attempt {past.number} started on {past.worker or 'no worker'}")
+        lines.append(f"{at(past.ended_at)} attempt {past.number} {past.ending}: {past.reason}")
     phase = PHASES[state.phases[row]]
     if state.started_ats[row] and phase in {ActionPhase.RUNNING, ActionPhase.SUCCEEDED} and row not in state.reused:
         worker = state.workers[state.worker_ids[row]]
-        lines.append(f"{state.started_ats[row]:.3f} attempt {state.attempts[row]} started on {worker}")
+        lines.append(f"{at(state.started_ats[row])} attempt {state.attempts[row]} started on {worker}")
     if row in state.overdue:
         lines.append("stop requested, still running: its worker is not ours to end")
     if phase.is_terminal:
         told = f": succeeded in run {state.source}" if phase is ActionPhase.RECOVERED and state.source else ""
-        lines.append(f"{state.ended_ats[row]:.3f} {phase}{told}")
+        lines.append(f"{at(state.ended_ats[row])} {phase}{told}")
     return lines

@@ -253,7 +253,7 @@ def test_results_that_were_reused_took_no_attempt(log: Log) -> None:
     state = log.add(ActionsReused("r", range(1, 3), ["a", "b"], 102.0))
 
     assert (state.phase_counts()[ActionPhase.SUCCEEDED], state.attempts[1], state.output(2)) == (2, 0, "b")
-    assert state.story(1) == ["101.000 called: env.leaf by row 0", "102.000 succeeded"]
+    assert state.story(1) == ["+1.000 s called: env.leaf by a0", "+2.000 s succeeded"]
 
 
 def test_an_action_can_pause(log: Log) -> None:
@@ -344,16 +344,16 @@ def test_the_story_tells_what_happened_in_order(log: Log) -> None:
     log.fail(2)
     log.add(ActionsAborted("r", [3], "enough", 106.0))
 
-    first = ["101.000 called: env.leaf by row 0", "102.000 attempt 1 started on w1", "103.000 attempt 1 lost: gone"]
-    assert running == [*first, "104.000 attempt 2 started on w2"]
-    assert log.state.story(1) == [*running, "105.000 succeeded"]
+    first = ["+1.000 s called: env.leaf by a0", "+2.000 s attempt 1 started on w1", "+3.000 s attempt 1 lost: gone"]
+    assert running == [*first, "+4.000 s attempt 2 started on w2"]
+    assert log.state.story(1) == [*running, "+5.000 s succeeded"]
     assert log.state.story(2) == [
-        "101.000 called: env.leaf by row 0",
-        "102.000 attempt 1 started on w1",
-        "103.000 attempt 1 failed: ValueError: no",
-        "103.000 failed",
+        "+1.000 s called: env.leaf by a0",
+        "+2.000 s attempt 1 started on w1",
+        "+3.000 s attempt 1 failed: ValueError: no",
+        "+3.000 s failed",
     ]
-    assert log.state.story(3) == ["101.000 called: env.leaf by row 0", "106.000 aborted"]
+    assert log.state.story(3) == ["+1.000 s called: env.leaf by a0", "+6.000 s aborted"]
 
 
 def test_the_story_of_an_end_without_a_start_tells_of_none(log: Log) -> None:
@@ -361,9 +361,9 @@ def test_the_story_of_an_end_without_a_start_tells_of_none(log: Log) -> None:
     log.call(1)
 
     assert log.fail(1, started=0.0).story(1) == [
-        "101.000 called: env.leaf by row 0",
-        "103.000 attempt 0 failed: ValueError: no",
-        "103.000 failed",
+        "+1.000 s called: env.leaf by a0",
+        "+3.000 s attempt 0 failed: ValueError: no",
+        "+3.000 s failed",
     ]
 
 
