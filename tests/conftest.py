@@ -6,6 +6,7 @@ A test's folder is its ring; cheap rings run first, so that a broken core is rep
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,11 @@ RING_DESCRIPTORS = {"cluster": 6, "notebook": 6, "browser": 6}
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+# A shell that starts this in the background has it ignore interrupts, and all that it starts, too; tests send some.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ring_of(path: Path) -> str:
