@@ -288,6 +288,7 @@ def test_queued_actions_are_dropped(narrow_space: Workspace, tmp_path: Path) -> 
     run = flyte.run(main, str(tmp_path))
     wait_until(lambda: run.state.count == 6 and running(run, 1)())
     count = run.abort_where(lambda row: row.phase == "queued" and row.seconds != row.seconds)
+    wait_until(lambda: phases(run).get("aborted") == count)
     open_gates(tmp_path, 0)
 
     assert finished(run).outputs()[0] == 5 - count
