@@ -335,9 +335,9 @@ def checked_concurrency(concurrency: int) -> int:
     Raises:
         ValueError: it is no whole number from 0 on.
     """
-    if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 0:
+    if isinstance(concurrency, bool) or not hasattr(concurrency, "__index__") or concurrency.__index__() < 0:
         raise ValueError(f"map(concurrency=) takes a whole number from 0 (no limit), got {concurrency!r}")
-    return concurrency
+    return int(concurrency.__index__())
 
 
 def unwrap(target: Any, caller: str = "flyte.map") -> tuple[Task[..., Any], tuple[Any, ...], dict[str, Any]]:

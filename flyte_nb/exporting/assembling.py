@@ -83,7 +83,9 @@ class Assembly:
     def _replaced(self, node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
         """Expressions that name something of ours for which the module has a stand-in, and what they name."""
         driver = self._driver
-        called = driver.call.func if driver is not None and driver.is_table and driver.call is not None else None
+        call = driver.call if driver is not None and driver.is_table else None
+        stands = call is not None and all(each.arg in standins.MAP_FRAME_ARGUMENTS for each in call.keywords)
+        called = call.func if call is not None and stands else None
         for each in ast.walk(node):
             if isinstance(each, ast.Attribute | ast.Name):
                 path = (self._notebook.flyte.path(each) or "").removesuffix(".aio")

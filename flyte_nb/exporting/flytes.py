@@ -70,7 +70,7 @@ ONLY_OUR_ARGUMENTS: dict[str, frozenset[str]] = {
         "workers threads_per_worker memory_limit adaptive cluster security max_actions grace_seconds kill_workers system_retries "
         "ship_package kernel_host block stdout store keep_days cache_bytes keep_bytes"
     ),
-    "map": frozenset({"batch_size", "on_error"}),
+    "map": frozenset({"batch_size", "on_batch_error"}),
     "with_runcontext": frozenset({"driver", "max_actions"}),
     "override": frozenset({"report"}),
 }

@@ -158,12 +158,19 @@ async def {map_frame}(task, frame, *, rename=None, concurrency=0, group_name=Non
     for position, end in enumerate(ends):
         if isinstance(end, Exception):
             continue
-        spread = dataclasses.asdict(end) if dataclasses.is_dataclass(end) else end if isinstance(end, dict) else {{"output": end}}
+        if dataclasses.is_dataclass(end):
+            spread = {{field.name: getattr(end, field.name) for field in dataclasses.fields(end)}}
+        elif hasattr(end, "model_dump"):
+            spread = {{name: getattr(end, name) for name in type(end).model_fields}}
+        elif isinstance(end, tuple):
+            spread = end._asdict() if hasattr(end, "_asdict") else {{f"o{{place}}": value for place, value in enumerate(end)}}
+        else:
+            spread = end if isinstance(end, dict) and end and all(isinstance(name, str) for name in end) else {{"output": end}}
         for name, value in spread.items():
             label = name
             while label in frame.columns or label in ("task", "phase", "error"):
                 label = f"output_{{label}}"
-            outputs.setdefault(label, [None] * len(ends))[position] = value
+            outputs.setdefault(label, [float("nan")] * len(ends))[position] = value
     results = frame.assign(**{{name: pd.Series(values, index=frame.index).infer_objects() for name, values in outputs.items()}})
     results["phase"] = ["failed" if isinstance(end, Exception) else "succeeded" for end in ends]
     results["error"] = [f"{{getattr(end, 'code', type(end).__name__)}}: {{end}}" if isinstance(end, Exception) else None for end in ends]
@@ -183,6 +190,8 @@ STANDINS: dict[str, tuple[str, tuple[str, ...]]] = {
     "randint": (RANDINT, ()),
     "map_frame": (MAP_FRAME, ()),
 }
+#: What the stand-in for `flyte.map_frame` takes by name; a call with others is left as it is, and listed.
+MAP_FRAME_ARGUMENTS = frozenset({"rename", "concurrency", "group_name"})
 #: Those that may stand wherever ours does; `map_frame` starts a run, and is a driver of its own.
 ANYWHERE = frozenset(STANDINS) - {"values_of", "map_frame"}
 

@@ -90,6 +90,14 @@ class Bounds:
         if not fits:
             raise EntryError(f"must be {self.words()}, got {value:g}")
 
+    def holds(self, value: object) -> bool:
+        """Whether something is a number that lies there."""
+        try:
+            self.check(float(value))  # type: ignore[arg-type]  # refused below
+        except (EntryError, TypeError, ValueError):
+            return False
+        return True
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -62,7 +62,7 @@ class Field:
             return ipywidgets.Checkbox(value=bool(given and entry.default), **(common | {"indent": True}))
         if entry.kind == "choice":
             return self._choice(common)
-        if entry.kind == "slider":
+        if entry.kind == "slider" and (not given or entry.bounds.holds(entry.default)):  # a slider would show another number
             bounds = entry.bounds
             kind = ipywidgets.IntSlider if entry.whole else ipywidgets.FloatSlider
             step = bounds.step or (1 if entry.whole else (bounds.high - bounds.low) / 100)  # type: ignore[operator]  # a slider has both

@@ -182,6 +182,9 @@ class FollowedRun(ABC):
     ) -> int | KeptRule:
         """Stop the open actions for which a rule holds: those that are queued are dropped, those that run are told to stop.
 
+        A sweep that was just started calls its first rows before it is asked. Rows that are called later (beyond `concurrency=`,
+        of a frame that is read little by little) are open from then on: `keep=True` asks about them too.
+
         Whoever called one of them gets an `ActionAbortedError`: a driver that is to go on uses `flyte.map`, or
         `gather(..., return_exceptions=True)`. The root is not asked; `run.abort()` stops it.
 
@@ -203,11 +206,14 @@ class FollowedRun(ABC):
             >>> run.abort_where(lambda row: row.depth > 6)  # doctest: +SKIP
             >>> run.abort_where(lambda row: row.seconds > 60, keep=True)  # doctest: +SKIP
         """
-        from flyte_nb.remote.stopping import KeptRule, abort_rows  # noqa: PLC0415 - numpy only where it is needed
+        from flyte_nb.remote.stopping import KeptRule, abort_rows, wait_called  # noqa: PLC0415 - numpy only where it is needed
 
         if not callable(rule):
             raise TypeError(f"run.abort_where takes a function of a row, got {type(rule).__name__}.")
-        return KeptRule(self, rule, reason, every) if keep else abort_rows(self, rule, reason)
+        if keep:
+            return KeptRule(self, rule, reason, every)
+        wait_called(self)
+        return abort_rows(self, rule, reason)
 
 
 def _next_rows(rows: Stream[Row]) -> tuple[tuple[list[Row]] | None, bool]:

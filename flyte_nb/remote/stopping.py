@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from flyte_nb.core.phases import TERMINAL_CODES
+from flyte_nb.core.sweep import is_sweep
 from flyte_nb.remote.streams import StreamedRun
 from flyte_nb.views.columns import ReadRun
 from flyte_nb.views.rows import Row, RowedRun, rows_of
@@ -22,6 +23,9 @@ from flyte_nb.views.rows import Row, RowedRun, rows_of
 _PART_ROWS = 4_096
 #: A look that took long is followed by a rest of so many times as long.
 _REST_FACTOR = 4.0
+#: A sweep that was just started is given so long to call its first rows: a cluster may have to start for it.
+_CALLS_SECONDS = 10.0
+_SLICE_SECONDS = 0.02
 
 Rule = Callable[[Row], object]
 
@@ -48,6 +52,14 @@ def abort_rows(run: StoppableRun, rule: Rule, reason: str, told: set[int] | None
         run.home.abort(run.name, position, reason)
     told.update(doomed)
     return len(doomed)
+
+
+def wait_called(run: StoppableRun) -> None:
+    """Wait until a sweep that was just started has called its first rows: `flyte.map_frame` returns before."""
+    until = time.monotonic() + _CALLS_SECONDS
+    while run.read(lambda state: is_sweep(state.root) and len(state.phases) <= 1) and time.monotonic() < until:
+        if run.home.wait_ended(run.name, _SLICE_SECONDS):
+            return
 
 
 def open_rows(run: ReadRun) -> list[int]:

@@ -11,7 +11,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from flyte_nb import workspace
-from flyte_nb.authoring.fanout import unwrap
+from flyte_nb.authoring.batches import checked_batch_size
+from flyte_nb.authoring.fanout import checked_concurrency, unwrap
 from flyte_nb.authoring.task import Task
 from flyte_nb.core.batching import OnBatchError
 from flyte_nb.core.current import CURRENT
@@ -124,6 +125,8 @@ def _options(
     keep: Iterable[Hashable] | None = None,
 ) -> Options:
     kept = None if keep is None else tuple([keep] if isinstance(keep, str) else keep)
+    concurrency = checked_concurrency(concurrency)
+    batch_size = None if batch_size is None else checked_batch_size(batch_size)
     return Options(rename, None, concurrency, group_name, batch_size, on_batch_error, kept)
 
 

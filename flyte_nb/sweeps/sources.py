@@ -63,6 +63,8 @@ def _is(library: str, *names: str) -> Callable[[Any], bool]:
 
 
 def _of_records(given: Any) -> pd.DataFrame:
+    if isinstance(given, Mapping) and given and not any(map(pd.api.types.is_list_like, given.values())):
+        raise TypeError("flyte.map_frame got one row, a dict of single values: pass a list of such dicts, or a dict of lists.")
     return pd.DataFrame(given)
 
 

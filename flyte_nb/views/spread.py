@@ -63,13 +63,15 @@ def _try_unpack(item: Item) -> Any:
 
 
 def fields_of(value: object) -> Mapping[str, Any] | None:
-    """The named parts of a dict with names as keys, a dataclass or a named tuple; None for anything else."""
+    """The named parts of a dict with names as keys, a dataclass, a pydantic model or a named tuple; None for anything else."""
     if isinstance(value, dict):
         return value if value and all(type(key) is str for key in value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return dict(zip(value._fields, value, strict=False))
+    if (names := getattr(type(value), "model_fields", None)) and hasattr(value, "model_dump"):  # pydantic's, which is not imported for it
+        return {name: getattr(value, name, None) for name in names}
     return None
 
 

@@ -7,8 +7,10 @@ import threading
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
 import flyte_nb as flyte
 from flyte_nb.remote import Run
@@ -209,3 +211,57 @@ def test_it_can_be_awaited(space: Workspace) -> None:
         return list(run.results["output"])
 
     assert asyncio.run(main()) == [1.5]
+
+
+def test_a_rule_stops_rows_of_a_sweep_that_was_just_started(space: Workspace) -> None:
+    """The call returns before its rows are called; the rule is asked about them all the same."""
+    run = flyte.map_frame(score, pd.DataFrame({"depth": []}, dtype=int))
+    assert run.abort_where(bool) == 0
+    run = flyte.map_frame(block, pd.DataFrame({"number": range(4)}))
+    assert run.abort_where(lambda row: row.number >= 0) == 4
+    assert ended(run)["phase"].tolist() == ["aborted"] * 4
+
+
+@env.task
+async def block(number: int) -> int:
+    """Go on until it is stopped."""
+    await asyncio.Event().wait()
+    return number
+
+
+class Fit(BaseModel):
+    """Two outputs."""
+
+    loss: float
+    kind: str
+
+
+def test_the_fields_of_a_model_are_columns(space: Workspace) -> None:
+    """As those of a dataclass."""
+
+    @env.task
+    def fit(rate: float) -> Fit:
+        return Fit(loss=rate / 2, kind="tree")
+
+    results = ended(flyte.map_frame(fit, pd.DataFrame({"rate": [1.0, 2.0]})))
+    assert results["loss"].tolist() == [0.5, 1.0]
+    assert results["kind"].tolist() == ["tree", "tree"]
+
+
+def test_whole_numbers_of_numpy_are_numbers(space: Workspace) -> None:
+    """For the size of batches, and for the calls in flight."""
+
+    @env.task
+    def double(number: list[int]) -> list[int]:
+        return [2 * each for each in number]
+
+    results = ended(flyte.map_frame(double, pd.DataFrame({"number": [1, 2, 3]}), batch_size=np.int64(2), concurrency=np.int64(1)))  # type: ignore[arg-type]
+    assert results["output"].tolist() == [2, 4, 6]
+    assert list(flyte.map(double, [1, 2, 3], batch_size=np.int64(2), concurrency=np.int64(1))) == [2, 4, 6]
+
+
+def test_one_row_is_no_frame(space: Workspace) -> None:
+    """A dict of single values, or an iterator of them."""
+    for given in ({"depth": 1}, ({"depth": number} for number in range(2))):
+        with pytest.raises(TypeError, match="one row, a dict of single values: pass a list of such dicts"):
+            flyte.map_frame(score, given)

@@ -66,6 +66,19 @@ def test_an_export_of_an_export_says_the_same(tmp_path: Path) -> None:
     assert again.driver == "main"
 
 
+def test_a_mapped_frame_that_no_stand_in_can_do_is_told(tmp_path: Path) -> None:
+    """Arguments that the function in the module has not are no call of it, and `strict` refuses them."""
+    task = "@env.task\ndef double(n: list[int]) -> list[int]:\n    return [2 * each for each in n]"
+    call = "run = flyte.map_frame(double, pd.DataFrame({'n': [1, 2, 3]}), batch_size=2)"
+    cells = (f"import pandas as pd\n{START}", task, call)
+
+    found = exported(tmp_path, *cells)
+    assert any("flyte.map_frame" in str(each) for each in found.problems), found.text
+    assert "async def map_frame" not in found.text
+    with pytest.raises(ExportRefusedError, match=r"flyte\.map_frame"):
+        exported(tmp_path, *cells, strict=True)
+
+
 def test_chosen_tasks_come_alone(tmp_path: Path) -> None:
     """With what they use, and without a driver unless one is named."""
     cells = (START, DOUBLE, "K = 1\n@env.task\nasync def other(x: int) -> int:\n    return x + K", "flyte.run(other, 1)")

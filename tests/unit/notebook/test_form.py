@@ -265,6 +265,21 @@ def test_none_is_a_tick_where_an_entry_cannot_be_empty(started: Started) -> None
     assert started.calls[-1] == {"depth": 1, "options": Options(0.5), "kind": Kind.TREE, "n": None}
 
 
+def test_a_default_outside_of_its_bounds_is_not_moved_into_them(started: Started) -> None:
+    """A slider would begin with another number, and nobody would see it."""
+
+    @env.task
+    def f(depth: Annotated[int, range(1, 10)] = 20) -> int:
+        return depth
+
+    form = form_of(f, started)
+    assert isinstance(field(form, "depth").input, ipywidgets.Text)
+    assert field(form, "depth").input.value == "20"
+    press(form)
+    assert "must be from 1 to 9" in told(form, "depth")
+    assert not started.calls
+
+
 def test_names_and_texts_of_the_user_are_text(started: Started) -> None:
     """In labels, choices, hints and messages."""
 
