@@ -36,7 +36,7 @@ from flyte_nb.views.protocol import (
 from flyte_nb.views.rich import kinds_of
 from flyte_nb.views.tracebacks import frames_of
 from flyte_nb.views.values import Unreadable, item_text, kind_of, known_value, whole_text
-from flyte_nb.views.wording import clean, one_line, phase_word, plain_log
+from flyte_nb.views.wording import clean, one_line, phase_word, plain_log, worker_words
 
 #: Characters of a value and of a log where all of it is asked for.
 FULL_CHARACTERS = 2_000_000
@@ -126,7 +126,7 @@ def _told(known: _Known, request: DetailRequest, values: tuple[list[Value], list
         "look": "cached" if known.cached else known.phase.value,
         "words": _words(known),
         "path": [one_line(each, _NAME) for each in known.path],
-        "worker": one_line(known.worker, _NAME),
+        "worker": worker_words(known.worker),
         "called_at": known.called_at,
         "queued_seconds": max(0.0, known.started_at - known.called_at) if known.started_at and not known.cached else None,
         "seconds": max(0.0, known.ended_at - known.started_at) if known.ended_at and known.started_at else None,

@@ -135,4 +135,7 @@ def _groups(summary: Summary) -> str:
     tail = f"<p>and {plural(more, 'more group')}</p>" if more > 0 else ""
     title = f"Groups: {count(summary.groups_total)}" + (f", {count(bad)} with failures" if bad else "")
     head = ["group", "tasks", "actions", "succeeded", "failed", "time"]
-    return f"<details><summary>{title}</summary>{table(head, rows, numbers=frozenset({2, 3, 4, 5}))}{tail}</details>"
+    if not any(group.name for group in summary.groups):  # then a line is what one caller called, and its tasks are its name
+        title, head, rows = "Actions by task", ["task", *head[2:]], [row[1:] for row in rows]
+    numbers = frozenset(range(len(head) - 4, len(head)))
+    return f"<details><summary>{title}</summary>{table(head, rows, numbers=numbers)}{tail}</details>"

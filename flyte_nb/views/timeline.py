@@ -19,7 +19,7 @@ from flyte_nb.views.columns import FAILED_CODES, SHOWN_CODE, SHOWN_PHASES, Colum
 from flyte_nb.views.protocol import Look
 from flyte_nb.views.protocol_tabs import MAX_BARS, MAX_LANES, MAX_OVERVIEW, MAX_PIXELS, Bar, Lane, Overview, TimelineAnswer, TimelineRequest
 from flyte_nb.views.tries import LOST, Earlier
-from flyte_nb.views.wording import one_line
+from flyte_nb.views.wording import one_line, worker_words
 
 #: An action is drawn by itself from so many pixels on.
 LEAST_PIXELS = 2.0
@@ -204,7 +204,7 @@ def _lanes(columns: Columns, actions: _Tries, shown: Numbers, window: _Window, u
     np.maximum.at(longest, lanes[running], until - actions.started[running])
     return [
         {
-            "worker": one_line(columns.workers[worker], _NAME),
+            "worker": worker_words(columns.workers[worker]),
             "rows": max(1, counts.get(lane, 1)),
             "bars": bars[lane],
             "busy": np.round(busy[lane] * 100).astype(int).tolist() if busy[lane].any() else [],

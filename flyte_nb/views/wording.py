@@ -47,11 +47,19 @@ _MIB, _GIB = 2**20, 2**30
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 #: A range of time left whose ends are further apart than this says nothing.
 _WIDEST_RANGE = 3.0
+#: Characters of a worker's name.
+WORKER_CHARACTERS = 80
 
 
 def phase_word(phase: ActionPhase) -> str:
     """A phase as words: `timed out`."""
     return phase.value.replace("_", " ")
+
+
+def outcome(phase: ActionPhase, failed: int) -> str:
+    """A run's phase in a table: `✓ succeeded, 27 failed`."""
+    word = f"{GLYPHS[phase]} {phase_word(phase)}"
+    return f"{word}, {count(failed)} failed" if failed and phase is ActionPhase.SUCCEEDED else word
 
 
 def count(number: int) -> str:
@@ -62,6 +70,12 @@ def count(number: int) -> str:
 def plural(number: int, noun: str) -> str:
     """A count and its noun: `1 action`, `2,000 actions`."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def worker_words(name: str) -> str:
+    """A worker's name where nothing beside it says that it is one: dask gives plain numbers as names."""
+    flat = one_line(name, WORKER_CHARACTERS)
+    return f"worker {flat}" if flat.isdecimal() else flat
 
 
 def duration(seconds: float | None) -> str:

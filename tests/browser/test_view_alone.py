@@ -450,6 +450,20 @@ def test_the_timeline_tells_why_zooms_with_the_wheel_and_follows_the_hand(opened
     assert after[1] - after[0] == pytest.approx(before[1] - before[0], rel=1e-3)
 
 
+def test_numbers_of_groups_have_room(opened: ViewPage) -> None:
+    """Six digits of ended and failed actions stay in their columns, at any width that shows them."""
+    opened.open({"total": 900_000, "ended": 899_999, "failed": 300_000, "groups": 1})
+    opened.wait_rows()
+    for width in (1280, 1110, 1010, 870, 700, 480):
+        opened.page.set_viewport_size({"width": width, "height": 900})
+        if width == 480:
+            opened.view.locator(".gfold").click()
+        expect(opened.groups.nth(1)).to_be_visible()
+        numbers = opened.view.locator(".grow .num")
+        cut = numbers.evaluate_all("(all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText)")
+        assert cut == [], width
+
+
 def test_rich_output_is_shown_without_rights(opened: ViewPage) -> None:
     """A page in a frame: no script of it runs, it asks nobody, and it cannot reach this page."""
     script = "parent.hit = 1; alert(1)"

@@ -267,7 +267,9 @@ export class Link {
   ask(kind, body, answered) {
     const id = ++this.id;
     if (answered) this.waiting.set(id, answered);
-    this.model.send({ view: this.view, ...body, kind, id });
+    try {
+      this.model.send({ view: this.view, ...body, kind, id });
+    } catch {} // the kernel is gone: as one that does not answer
   }
 
   /** No more of this unasked. @param {""|"rows"|"groups"|"detail"|"spread"|"timeline"} what */
@@ -2140,6 +2142,7 @@ export class RunView {
       this.onPage();
     });
     this.sized = new ResizeObserver(() => this.layout());
+    this.themed = new MutationObserver(() => this.timeline.draw());
     /** @type {[string, () => void][]} */
     this.changes = [
       ["change:head", () => this.headChanged()],
@@ -2220,6 +2223,7 @@ export class RunView {
     document.addEventListener("visibilitychange", this.onPage);
     this.seen.observe(this.section);
     this.sized.observe(this.section);
+    this.themed.observe(document.body, { attributes: true }); // where JupyterLab names its theme
     this.dragging();
     this.showFirst();
     this.draw();
@@ -2239,6 +2243,7 @@ export class RunView {
     document.removeEventListener("visibilitychange", this.onPage);
     this.seen.disconnect();
     this.sized.disconnect();
+    this.themed.disconnect();
     clearInterval(this.timer);
     cancelAnimationFrame(this.frame);
     this.section.remove();

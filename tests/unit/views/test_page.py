@@ -109,6 +109,18 @@ def test_long_lists_are_cut_and_counted() -> None:
     assert len(text_page(run.summary())) < 4_000
 
 
+def test_calls_outside_of_groups_are_not_called_a_group() -> None:
+    """Without groups the list is one of tasks, and says so."""
+    run = FakeRun()
+    run.succeed(run.call(task("score", "x"), [(1,), (2,)]), [1, 2])
+    run.finish()
+    page = static_page(run.summary())
+
+    assert "Actions by task" in page
+    assert "Groups" not in page
+    assert page.count(">score<") == 1
+
+
 def test_the_reason_of_an_abort_is_shown() -> None:
     """In both forms."""
     run = FakeRun()

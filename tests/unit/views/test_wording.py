@@ -87,3 +87,17 @@ def test_one_line_is_one_line() -> None:
 def test_a_running_clock_has_whole_seconds() -> None:
     """It changes once a second at most."""
     assert [wording.clock(seconds) for seconds in (0.4, 59.9, 60.0)] == ["0 s", "59 s", "1m 00s"]
+
+
+def test_a_worker_that_is_called_by_a_number_is_told_as_a_worker() -> None:
+    """Dask calls its workers 0, 1 and so on; other names stand for themselves."""
+    assert [wording.worker_words(name) for name in ("0", "17", "gpu-3", "", "tcp://10.0.0.1:4")] == [
+        *("worker 0", "worker 17", "gpu-3", "", "tcp://10.0.0.1:4")
+    ]
+
+
+def test_a_success_with_failures_names_them() -> None:
+    """Those of a run that did not succeed are in its phase."""
+    assert wording.outcome(ActionPhase.SUCCEEDED, 2_000) == "✓ succeeded, 2,000 failed"
+    assert wording.outcome(ActionPhase.SUCCEEDED, 0) == "✓ succeeded"
+    assert wording.outcome(ActionPhase.FAILED, 1) == "✕ failed"
