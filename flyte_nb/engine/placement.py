@@ -55,7 +55,7 @@ class Placement:
 
     def slots_in_use(self) -> int:
         """Slots that are at work."""
-        return sum(min(agent.slots, agent.sync_chunks + (1 if agent.async_rows else 0)) for agent in self.agents.values())
+        return sum(agent.slots_in_use for agent in self.agents.values())
 
     # ------------------------------------------------------------------ slots of chunks
     def lend(self, chunk: Chunk) -> None:

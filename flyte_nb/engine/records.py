@@ -87,6 +87,11 @@ class AgentRecord:
         return self.capacity.slots
 
     @property
+    def slots_in_use(self) -> int:
+        """Of these, those at work; all its coroutines share one."""
+        return min(self.slots, self.sync_chunks + bool(self.async_rows))
+
+    @property
     def is_open(self) -> bool:
         """Whether it is given work."""
         return not (self.condemned or self.leaving or self.alone)

@@ -44,7 +44,7 @@ class Scaler:
         facts, agents = self._backend.facts(), self._controller.placement.agents
         adaptive = f"{self.adapting.minimum} to {self.adapting.maximum} workers" if self.adapting is not None else ""
         members = tuple(
-            replace(each, slots_in_use=min(known.slots, known.sync_chunks), coroutines=known.async_rows)
+            replace(each, slots_in_use=known.slots_in_use, coroutines=known.async_rows)
             if (known := agents.get(each.agent)) is not None
             else each
             for each in facts.members

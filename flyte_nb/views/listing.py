@@ -15,7 +15,7 @@ from flyte_nb.core.caching import CacheLine
 from flyte_nb.core.index import RunEntry
 from flyte_nb.core.phases import ActionPhase
 from flyte_nb.views.markup import cell, escape, link, table
-from flyte_nb.views.wording import GLYPHS, clean, count, duration, one_line, phase_word, size
+from flyte_nb.views.wording import clean, count, duration, one_line, outcome, size
 
 _WIDEST = 80
 _CODE, _AS_CODE = re.compile(r"`([^`]+)`"), r"<code>\1</code>"  # in a text whose markup is escaped
@@ -73,18 +73,19 @@ def _text(value: object) -> str:
 
 def runs_listing(runs: Sequence[RunEntry], now: float) -> Listing:
     """Runs, in the order given; `now` in UTC seconds."""
+    failed = [sum(run.counts.get(phase, 0) for phase in (ActionPhase.FAILED, ActionPhase.TIMED_OUT)) for run in runs]
     rows = [
         (
-            f"{GLYPHS[run.phase]} {phase_word(run.phase)}",
+            outcome(run.phase, bad),
             run.task,
             run.name,
             f"{count(sum(number for phase, number in run.counts.items() if phase.is_terminal))} of {count(run.actions)}",
-            sum(run.counts.get(phase, 0) for phase in (ActionPhase.FAILED, ActionPhase.TIMED_OUT)),
+            bad,
             f"{datetime.fromtimestamp(run.started_at).astimezone():%Y-%m-%d %H:%M:%S %Z}",
             duration((run.ended_at or now) - run.started_at),
             run.notebook.rpartition("/")[2],
         )
-        for run in runs
+        for run, bad in zip(runs, failed, strict=True)
     ]
     note = "" if rows else "There is no such run in this project."
     return Listing("Runs", ("phase", "task", "run", "actions ended", "failed", "started", "took", "notebook"), rows, note)

@@ -46,6 +46,7 @@ class Painter:
         self._interval = interval
         self._idle = idle
         self._views: dict[Painted, contextvars.Context] = {}
+        self._resting: dict[Painted, contextvars.Context] = {}
         self._guard = threading.Lock()
         self._painting = threading.RLock()
         self._changed = threading.Event()
@@ -60,12 +61,18 @@ class Painter:
         """Keep a view up to date from now on; call it in the cell that shows the view."""
         context = contextvars.copy_context()
         with self._guard:
-            self._views.setdefault(view, context)
+            for each, its_context in ((view, context), *self._resting.items()):
+                self._views.setdefault(each, its_context)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=contextvars.copy_context().run, args=(self._work,), name="flyte_nb-views", daemon=True
                 )
                 self._thread.start()
+
+    def rest(self, view: Painted) -> None:
+        """Keep a view that tells of more than one run up to date whenever another view is; only the newest one is."""
+        with self._guard:
+            self._resting = {view: contextvars.copy_context()}
 
     def notify(self) -> None:
         """Say that something changed (from any thread; cheap)."""

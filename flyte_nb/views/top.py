@@ -1,6 +1,7 @@
 """Decides what `%flyte_top` shows: the runs that go on, the latest that ended, and the cluster's workers, in one small table.
 
-It stays up to date while a run of this kernel goes on, and leaves the last state behind.
+It stays up to date while a run of this kernel goes on, and leaves the last state behind; the newest table goes on with
+the next run that is shown.
 
 Must not know: where runs and workers come from.
 """
@@ -16,7 +17,7 @@ from flyte_nb.views.listing import Listing
 from flyte_nb.views.live import Bundle, NotebookPublisher, Publisher
 from flyte_nb.views.painter import PAINTER, Painter
 from flyte_nb.views.shown import ShownRun
-from flyte_nb.views.wording import GLYPHS, clock, count, duration, one_line, phase_word, rate, size, time_left
+from flyte_nb.views.wording import clock, count, duration, one_line, outcome, rate, size, time_left
 
 #: Runs and workers that are listed; the rest is counted.
 MAX_RUNS, MAX_WORKERS = 12, 32
@@ -47,10 +48,11 @@ class Top:
         self._shown: Bundle = {}
 
     def show(self) -> None:
-        """Display the table in the current cell, and keep it up to date while a run goes on."""
+        """Display the table in the current cell, and keep it up to date while a run goes on, also one that starts later."""
         over = self._is_over()
         self._shown = self.bundle()
         self._publisher.show(self._shown, self._display_id)
+        self._painter.rest(self)
         if not over:
             self._painter.add(self)
 
@@ -93,7 +95,7 @@ class Top:
         rows = [
             (
                 one_line(str(each.name), 60),
-                each.pid,
+                str(each.pid),
                 f"{count(each.slots_in_use)} of {count(each.slots)}",
                 each.coroutines,
                 size(each.rss_bytes) if each.rss_bytes else "",
@@ -111,7 +113,7 @@ class Top:
 def _run_row(summary: Summary) -> tuple[object, ...]:
     over = summary.phase.is_terminal
     return (
-        f"{GLYPHS[summary.phase]} {phase_word(summary.phase)}",
+        outcome(summary.phase, summary.failed),
         summary.task,
         summary.run,
         f"{count(summary.ended)} of {count(summary.total)}",

@@ -36,12 +36,18 @@ class FakePainter:
 
     def __init__(self) -> None:
         self.views: list[Painted] = []
+        self.resting: list[Painted] = []
         self.notified = 0
 
     def add(self, view: Painted) -> None:
         """Keep a view up to date."""
-        if view not in self.views:
-            self.views.append(view)
+        for each in (view, *self.resting):
+            if each not in self.views:
+                self.views.append(each)
+
+    def rest(self, view: Painted) -> None:
+        """Keep it up to date whenever another view is."""
+        self.resting = [view]
 
     def notify(self) -> None:
         """Count."""

@@ -109,3 +109,20 @@ def test_everything_can_be_painted_now_in_the_caller_s_thread() -> None:
     assert painter.live_count == 0
     painter.notify()
     painter.join(10)
+
+
+def test_a_resting_view_is_painted_again_with_the_next_one() -> None:
+    """It tells of more than one run; of several the newest goes on, each paint in the context of its cell."""
+    painter = Painter(interval=0.0, idle=0.001)
+    older, newer = View(1), View(1)
+    for cell, view in (("In[1]", older), ("In[2]", newer)):
+        context = contextvars.copy_context()
+        context.run(CELL.set, cell)
+        context.run(painter.rest, view)
+    painter.join(10)
+    assert (older.cells, newer.cells) == ([], [])
+
+    for _ in range(2):
+        shown_in("In[3]", painter, View(1))
+        painter.join(10)
+    assert (older.cells, newer.cells) == ([], ["In[2]", "In[2]"])

@@ -23,6 +23,14 @@ class Cluster:
     members = (Worker("idle", 0), Worker("<b>busy", 2))
 
 
+class Other:
+    """Another view, painted once."""
+
+    def paint(self) -> bool:
+        """Nothing more to come."""
+        return True
+
+
 def ended(name: str) -> FakeRun:
     """Return a run that is over."""
     run = FakeRun(name)
@@ -78,3 +86,33 @@ def test_a_kernel_without_runs_says_so(publisher: FakePublisher, painter: FakePa
     (bundle,) = publisher.outputs.values()
 
     assert "No run was started in this kernel." in bundle["text/plain"]
+
+
+def test_it_goes_on_with_a_run_that_starts_later(publisher: FakePublisher, painter: FakePainter) -> None:
+    """A table that is put above all runs tells of them too, and that actions failed although a run succeeded."""
+    runs: list[FakeRun] = []
+    top = Top(lambda: runs, lambda: None, publisher=publisher, painter=painter)  # type: ignore[arg-type]  # a fake painter
+    top.show()
+    later = FakeRun("rlater")
+    rows = later.call(task("t", "x"), [(1,), (2,)])
+    runs.append(later)
+    painter.add(Other())  # the run's own view
+    later.succeed(rows[:1], [1])
+    later.fail(rows[1], "E", "bad")
+    later.finish()
+    painter.paint()
+
+    assert "✓ succeeded, 1 failed" in publisher.outputs[top._display_id]["text/plain"]
+    assert painter.views == []
+
+
+def test_a_process_is_told_as_the_system_tells_it(publisher: FakePublisher, painter: FakePainter) -> None:
+    """Without commas."""
+    worker = Worker("0", 1)
+    worker.pid = 1234567
+    facts = Cluster()
+    facts.members = (worker, worker)
+    Top(list, lambda: facts, publisher=publisher, painter=painter).show()  # type: ignore[arg-type]  # a fake painter
+    (bundle,) = publisher.outputs.values()
+
+    assert "1234567" in bundle["text/plain"]
