@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from flyte_nb import errors
 from flyte_nb.core.events import Rows
 from flyte_nb.core.failure import Failure, aborted, of_ours
 from flyte_nb.core.payloads import Blob, Item
+from flyte_nb.core.phases import CODE, ActionPhase
+from flyte_nb.core.state import RunState
 from flyte_nb.engine.commands import AnswerFailure, AnswerOutputs
 from flyte_nb.engine.records import Chunk, RunRecord
 from flyte_nb.engine.stimuli import Called, ChunkReport
 
 #: Inputs are quoted in an error up to this many characters.
 QUOTE_LIMIT = 300
+_ABORTED = CODE[ActionPhase.ABORTED]
 RUNTIME_CODE = "MaxRuntimeExceededError"
 
 
@@ -68,13 +71,30 @@ def accepted(run: RunRecord, chunk: Chunk, report: ChunkReport) -> tuple[Rows, S
         held = all(run.tokens[row] == chunk.id for row in picked)
     if held:
         return picked, report.outputs, report.started, report.ended
-    keep = [position for position, row in enumerate(picked) if run.tokens[row] == chunk.id]
+    return without({row for row in picked if run.tokens[row] != chunk.id}, picked, report.outputs, report.started, report.ended)
+
+
+def without(
+    left_out: Collection[int], rows: Rows, outputs: Sequence[Item], started: array[float], ended: array[float]
+) -> tuple[Rows, Sequence[Item], array[float], array[float]]:
+    """Reported successes without those of some rows."""
+    keep = [position for position, row in enumerate(rows) if row not in left_out]
     return (
-        [picked[position] for position in keep],
-        [report.outputs[position] for position in keep],
-        array("d", [report.started[position] for position in keep]),
-        array("d", [report.ended[position] for position in keep]),
+        [rows[position] for position in keep],
+        [outputs[position] for position in keep],
+        array("d", [started[position] for position in keep]),
+        array("d", [ended[position] for position in keep]),
     )
+
+
+def cut_off(run: RunRecord, state: RunState, rows: Rows) -> list[int]:
+    """Those of some rows that were told to stop and lost calls by that: what they return is no result, whatever they made of it."""
+    return [row for row in rows if row in run.stopping and (row in run.cut_off or _lost_calls(state, row, run.stopping[row]))]
+
+
+def _lost_calls(state: RunState, row: int, reason: str) -> bool:
+    children = (child for block in state.children.get(row, ()) for child in block)
+    return any(state.phases[child] == _ABORTED and state.abort_reason(child) == reason for child in children)
 
 
 def clear_tokens(run: RunRecord, rows: Rows) -> None:

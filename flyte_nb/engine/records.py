@@ -149,6 +149,7 @@ class RunRecord:
         self.parked_losses: dict[int, int] = {}
         self.resting: set[int] = set()
         self.stopping: dict[int, str] = {}
+        self.cut_off: set[int] = set()
         self.timed_out: dict[int, Failure] = {}
         self.recorded: dict[int, dict[str, Item | Failure]] = {}
         self.cache_keys: dict[int, str] = {}

@@ -144,6 +144,8 @@ class RunControl:
         """Why these calls cannot become actions, or None."""
         if call.parent >= self.state.count or self.run.tokens[call.parent] != call.token or call.parent in self.run.stopping:
             reason = self.run.stopping.get(call.parent, "its action has ended")
+            if call.parent in self.run.stopping:
+                self.run.cut_off.add(call.parent)
             return answers.aborted_failure(reason, self.state.name)
         return None if call.task_key in self.run.tasks else answers.unknown_task_failure(call.task_key)
 
@@ -201,6 +203,10 @@ class RunControl:
     def _succeeded(self, chunk: Chunk, report: ChunkReport, now: float) -> None:
         state = self.state
         rows, outputs, started, ended = answers.accepted(self.run, chunk, report)
+        if self.run.stopping and (cut := answers.cut_off(self.run, state, rows)):
+            answers.clear_tokens(self.run, cut)
+            rows, outputs, started, ended = answers.without(cut, rows, outputs, started, ended)
+            self._settle_stopped(cut, now)
         if not len(rows):
             return
         worker = self.desk.worker_name(chunk.agent)
@@ -303,6 +309,7 @@ class RunControl:
             for row in rows:
                 self.run.stopping.pop(row, None)
                 self.run.timed_out.pop(row, None)
+                self.run.cut_off.discard(row)
         self.run.children_ended(rows, now)
         waiting = self.run.open_children
         if len(waiting) > (0 in waiting) or 0 in rows:  # somebody else than the root has open children

@@ -374,6 +374,25 @@ def test_an_action_that_succeeds_before_it_hears_of_the_stop_has_succeeded(run: 
     assert run.phases() == ["running", "succeeded"]
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["its call was stopped", "its call was refused"])
+def test_a_driver_that_returns_although_its_calls_were_stopped_with_it_has_no_result(run: Bench, is_late: bool) -> None:  # noqa: FBT001 - a case
+    """It took their errors for results: a recovery must not take what it made of them for an output."""
+    (chunk,) = chunk_ids(run.call(1, SYNC))
+    run.begin(chunk)
+    if is_late:
+        run.abort(1)
+        run.call(1, task("called"), parent=1)
+    else:
+        (called,) = chunk_ids(run.call(1, task("called"), parent=1))
+        run.abort(1)
+        run.stopped(called)
+
+    (answer,) = only(run.succeed(chunk, range(1)), AnswerFailure)
+
+    assert isinstance(answer, AnswerFailure)
+    assert (answer.failure.code, set(run.phases()[1:])) == ("ActionAbortedError", {"aborted"})
+
+
 def test_an_action_that_raises_while_it_is_stopped_is_aborted(run: Bench) -> None:
     """What a body raises when it is stopped is not why it ended; no other attempt is made."""
     (chunk,) = chunk_ids(run.call(1, task("flaky", retries=3)))
