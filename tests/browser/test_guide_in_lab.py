@@ -78,7 +78,7 @@ def test_the_etl_notebook_lives_fails_and_goes_on(server: Server, open_lab: Open
 
     lab.run_all(wait=False)
     view = panel(lab, position["run"])
-    expect(view.locator(".h1 .ph")).to_have_text("Running", timeout=RUN_MS)
+    expect(view.locator(".h1 .ph")).to_have_text(re.compile("^(Running|Failed)"), timeout=RUN_MS)  # a fast machine may be through already
     expect(view.locator(".pct")).to_have_text(re.compile(r"^[1-9]\d* of \d+$"), timeout=RUN_MS)
     lab.screenshot("etl-running-light", cell=position["run"])
     lab.wait_commands(timeout_ms=RUN_MS)
